@@ -26,7 +26,7 @@
 //! use std::num::NonZeroUsize;
 //! use async_trait::async_trait;
 //! use segfetch_source::{
-//!     Access, Extent, OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space, Step,
+//!     Access, ErrorClass, Extent, OpenRequest, Opened, Phase, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space, Step,
 //! };
 //!
 //! /// 1 MiB of zeros, served from nowhere.
@@ -43,6 +43,9 @@
 //!         Ok(SourceInfo::new(Extent::Known(LEN), Access::Random))
 //!     }
 //!     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+//!         if request.start > LEN {
+//!             return Err(SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, "behind the end"));
+//!         }
 //!         let opened = Opened::at(request.start).with_extent(Extent::Known(LEN));
 //!         Ok(Box::new(ZeroReader { opened, at: request.start }))
 //!     }
@@ -52,7 +55,7 @@
 //! impl RangeReader for ZeroReader {
 //!     fn opened(&self) -> &Opened { &self.opened }
 //!     async fn read(&mut self, space: &mut Space<'_>) -> Result<Step, SourceError> {
-//!         let left = LEN.saturating_sub(self.at);
+//!         let left = LEN - self.at;
 //!         let want = space.remaining().min(usize::try_from(left).unwrap_or(usize::MAX));
 //!         let put = space.put(&[0; 4096][..want.min(4096)]);
 //!         self.at += put as u64;
@@ -92,9 +95,16 @@ pub trait RangeSource: fmt::Debug + Send + Sync + 'static {
     /// What people and the journal call this source: usually the URL without its password.
     fn label(&self) -> &str;
 
+    /// The server whose limits this source shares with others, if it has any. The engine counts streams by it, before the
+    /// first connection is made; so it must be known without asking anybody.
+    fn host(&self) -> Option<HostKey> {
+        None
+    }
+
     /// Says what can be known without fetching the body.
     ///
-    /// Cheap and repeatable. Never guesses: what is not known is a variant that says so.
+    /// Cheap and repeatable. Never guesses: what is not known is a variant that says so. Of one unchanged file, two probes may
+    /// differ in sessions and cost only, and their validators compare as the same.
     ///
     /// # Errors
     /// Those of [`ErrorClass`]; a file that does not exist is [`ErrorClass::NotFound`].
@@ -103,8 +113,9 @@ pub trait RangeSource: fmt::Debug + Send + Sync + 'static {
     /// Starts a stream at `request.start`. Resolves when the server has accepted, not before.
     ///
     /// The stream starts at [`Opened::start`], which is at most `request.start`. A start equal to the length of the file is
-    /// answered by an immediate [`Step::End`]. With [`End::Exact`] the stream delivers no byte at or behind that offset if
-    /// the source claims to honour it ([`SourceInfo::exact_ends`]).
+    /// answered by an immediate [`Step::End`]; one behind it by [`ErrorClass::RangeNotSupported`] or [`ErrorClass::Changed`], here
+    /// or from the first read. With [`End::Exact`] the stream delivers no byte at or behind that offset if
+    /// the source claims to honour it ([`SourceInfo::exact_ends`]); [`End::Soft`] never ends it.
     ///
     /// # Errors
     /// [`ErrorClass::RangeNotSupported`] if the server cannot start there; [`ErrorClass::Changed`] if `request.expect` is
@@ -115,7 +126,7 @@ pub trait RangeSource: fmt::Debug + Send + Sync + 'static {
     /// Whether two validators of this source name the same content.
     ///
     /// The default compares the bytes: equal and at least weak is [`Sameness::Same`], unequal is [`Sameness::Different`],
-    /// and anything with [`Strength::None`] is [`Sameness::Unknown`].
+    /// and anything with [`Strength::None`] is [`Sameness::Unknown`], as it must be for every source.
     fn compare(&self, stored: &Validator, now: &Validator) -> Sameness {
         stored.compare_bytes(now)
     }
@@ -130,7 +141,7 @@ pub trait RangeReader: Send + 'static {
     /// Waits for the next bytes and puts them into `space`; never called with a full space.
     ///
     /// Cancel safe: a dropped call loses no byte, and the next call goes on where the last finished one ended.
-    /// [`Step::Bytes`] tells exactly how many bytes were put. [`Step::End`] is truth: the peer has confirmed completion by
+    /// [`Step::Bytes`] tells exactly how many bytes were put; a call that is dropped or fails puts none. [`Step::End`] is truth: the peer has confirmed completion by
     /// the protocol's own rule; a bare end of file is [`ErrorClass::Transient`].
     ///
     /// # Errors
@@ -153,6 +164,9 @@ impl<T: RangeSource + ?Sized> RangeSource for Arc<T> {
     fn label(&self) -> &str {
         (**self).label()
     }
+    fn host(&self) -> Option<HostKey> {
+        (**self).host()
+    }
     async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
         (**self).probe(cx).await
     }
@@ -168,6 +182,9 @@ impl<T: RangeSource + ?Sized> RangeSource for Arc<T> {
 impl<T: RangeSource + ?Sized> RangeSource for Box<T> {
     fn label(&self) -> &str {
         (**self).label()
+    }
+    fn host(&self) -> Option<HostKey> {
+        (**self).host()
     }
     async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
         (**self).probe(cx).await

@@ -1,6 +1,5 @@
 //! The borrowed end of an engine buffer.
 
-use bytes::buf::Limit;
 use bytes::{BufMut, BytesMut};
 
 /// Room in an engine's buffer, lent to a reader for one call.
@@ -23,7 +22,7 @@ impl<'a> Space<'a> {
 
     /// Bytes that can still be put.
     pub fn remaining(&self) -> usize {
-        self.full_at - self.buffer.len()
+        self.full_at.saturating_sub(self.buffer.len())
     }
 
     /// Copies as much of `data` as fits and returns how many bytes that were.
@@ -34,7 +33,7 @@ impl<'a> Space<'a> {
     }
 
     /// The space as a [`BufMut`], for readers that can receive into memory without a copy.
-    pub fn buf_mut(&mut self) -> Limit<&mut BytesMut> {
+    pub fn buf_mut(&mut self) -> impl BufMut + '_ {
         let remaining = self.remaining();
         (&mut *self.buffer).limit(remaining)
     }
