@@ -1,0 +1,114 @@
+//! The only part of this crate that spawns: jobs, their streams, the writer threads, and what is shared between them.
+
+mod buffers;
+mod checkpoints;
+mod drive;
+mod error;
+mod hosts;
+mod job;
+mod lane;
+mod lanes;
+mod options;
+mod progress;
+mod rate;
+mod run;
+mod seams;
+mod verify;
+mod writer;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+
+pub use error::DownloadError;
+pub use job::{Canceller, Job};
+pub use options::{Connections, Download, IfExists, OnChange};
+pub use progress::{Event, Events, Integrity, Progress, Report, Stage, WorkerProgress};
+
+use crate::sink::{OsVolume, Volume};
+
+/// Events that a slow listener may be behind.
+const EVENT_BUFFER: usize = 256;
+
+/// What all downloads of an engine share.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// Most bytes of received data in memory, over all downloads; 64 MiB unless said otherwise, at least one buffer of 1 MiB.
+    pub max_buffer_bytes: usize,
+    /// Threads that write; 2 unless said otherwise.
+    pub writers: usize,
+    /// Where files are; the file system unless said otherwise.
+    pub volume: Arc<dyn Volume>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { max_buffer_bytes: 64 << 20, writers: 2, volume: Arc::new(OsVolume) }
+    }
+}
+
+/// Runs downloads. A clone is another handle of the same engine.
+///
+/// All downloads of one engine share its memory budget, its writer threads, its rate limit, and the number of sessions that
+/// each server grants.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    buffers: buffers::Buffers,
+    writers: writer::Writers,
+    hosts: hosts::Hosts,
+    rate: Arc<rate::RateLimit>,
+    volume: Arc<dyn Volume>,
+}
+
+impl Engine {
+    /// Starts an engine.
+    ///
+    /// # Errors
+    /// That of the operating system, if it gives no thread.
+    pub fn new(config: EngineConfig) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            buffers: buffers::Buffers::new(config.max_buffer_bytes),
+            writers: writer::Writers::start(config.writers)?,
+            hosts: hosts::Hosts::default(),
+            rate: Arc::default(),
+            volume: config.volume,
+        })))
+    }
+
+    /// Most bytes per second over all downloads; `None` lifts the limit. Works at once.
+    pub fn set_rate_limit(&self, bytes_per_second: Option<u64>) {
+        self.0.rate.set(bytes_per_second);
+    }
+
+    /// Starts a download on the current tokio runtime, which needs its timer, and whatever the source needs.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(&self, download: Download) -> Job {
+        let (cancel, cancelled) = watch::channel(false);
+        let (progress_sender, progress) = watch::channel(Progress::default());
+        let (events, first) = broadcast::channel(EVENT_BUFFER);
+        let rate = Arc::<rate::RateLimit>::default();
+        rate.set(download.rate_limit);
+        let weak = events.downgrade();
+        let cx = run::Context {
+            engine: Arc::clone(&self.0),
+            download,
+            rate: Arc::clone(&rate),
+            progress: progress_sender,
+            events,
+        };
+        let task = tokio::spawn(run::run(cx, cancelled));
+        Job { task, cancel, progress, events: weak, first_events: Some(Events(first)), rate }
+    }
+}
+
+/// A number that nobody can foresee well enough to matter: seeds of jitter, names of jobs.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

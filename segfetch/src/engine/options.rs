@@ -1,0 +1,164 @@
+//! What a download is asked to do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use segfetch_source::{Digest, RangeSource};
+
+use crate::checkpoint::Verify;
+
+/// How many connections a download may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connections {
+    /// As many as the engine thinks good, at most [`Connections::AUTO_MOST`].
+    Auto,
+    /// This many, once the first byte has come, unless the server grants fewer.
+    Exactly(u16),
+}
+
+impl Connections {
+    /// What [`Connections::Auto`] goes up to.
+    pub const AUTO_MOST: u16 = 4;
+    /// More than this is never opened for one download.
+    pub const MOST: u16 = 64;
+
+    pub(crate) fn most(self) -> usize {
+        usize::from(match self {
+            Self::Auto => Self::AUTO_MOST,
+            Self::Exactly(n) => n.clamp(1, Self::MOST),
+        })
+    }
+}
+
+/// What to do when the file on the server is not the one that was begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnChange {
+    /// End with [`DownloadError::Changed`](crate::DownloadError::Changed); what was fetched stays.
+    #[default]
+    Fail,
+    /// Throw away what was fetched and begin again with the new file.
+    Restart,
+}
+
+/// What to do when the target exists already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IfExists {
+    /// If it has the length and the time of the file on the server, there is nothing to do; otherwise refuse.
+    #[default]
+    KeepOrFail,
+    /// Replace it, in one step, when the download is complete.
+    Replace,
+    /// Choose another name: `name.1`, `name.2`, and so on.
+    Unique,
+}
+
+/// One download: from where, to where, and how.
+#[derive(Clone, Debug)]
+pub struct Download {
+    pub(crate) source: Arc<dyn RangeSource>,
+    pub(crate) target: PathBuf,
+    pub(crate) connections: Connections,
+    pub(crate) on_change: OnChange,
+    pub(crate) if_exists: IfExists,
+    pub(crate) verify: Verify,
+    pub(crate) expected: Option<Digest>,
+    pub(crate) rate_limit: Option<u64>,
+    pub(crate) silence: Duration,
+    pub(crate) patience: Duration,
+    pub(crate) checkpoint_every: Duration,
+    pub(crate) keep_modified: bool,
+}
+
+impl Download {
+    /// Fetches `source` into the file `target`, with every option at its default.
+    pub fn new(source: impl RangeSource, target: impl AsRef<Path>) -> Self {
+        Self {
+            source: Arc::new(source),
+            target: target.as_ref().to_owned(),
+            connections: Connections::Auto,
+            on_change: OnChange::default(),
+            if_exists: IfExists::default(),
+            verify: Verify::Sample(16),
+            expected: None,
+            rate_limit: None,
+            silence: Duration::from_secs(30),
+            patience: Duration::from_secs(300),
+            checkpoint_every: Duration::from_secs(2),
+            keep_modified: true,
+        }
+    }
+
+    /// How many connections at once.
+    #[must_use]
+    pub fn connections(mut self, connections: Connections) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// What to do when the file on the server has changed.
+    #[must_use]
+    pub fn on_change(mut self, on_change: OnChange) -> Self {
+        self.on_change = on_change;
+        self
+    }
+
+    /// What to do when the target exists.
+    #[must_use]
+    pub fn if_exists(mut self, if_exists: IfExists) -> Self {
+        self.if_exists = if_exists;
+        self
+    }
+
+    /// How much of the disk is read back when going on.
+    #[must_use]
+    pub fn verify(mut self, verify: Verify) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// The digest that the finished file must have. Only SHA-256 is computed.
+    #[must_use]
+    pub fn expect_digest(mut self, digest: Digest) -> Self {
+        self.expected = Some(digest);
+        self
+    }
+
+    /// Most bytes per second that this download receives; `None` lifts the limit.
+    #[must_use]
+    pub fn rate_limit(mut self, bytes_per_second: Option<u64>) -> Self {
+        self.rate_limit = bytes_per_second;
+        self
+    }
+
+    /// How long a stream may bring nothing before it is replaced; 30 s unless said otherwise.
+    #[must_use]
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+
+    /// How long the whole download may make no progress before it gives up; 5 minutes unless said otherwise.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How often what was received is made durable; 2 s unless said otherwise. A kill loses about this much.
+    #[must_use]
+    pub fn checkpoint_every(mut self, interval: Duration) -> Self {
+        self.checkpoint_every = interval;
+        self
+    }
+
+    /// Whether the finished file gets the server's time of last change; yes unless said otherwise.
+    #[must_use]
+    pub fn keep_modified(mut self, keep: bool) -> Self {
+        self.keep_modified = keep;
+        self
+    }
+}

@@ -1,0 +1,496 @@
+//! One download from its first look at the disk to the finished file.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use segfetch_source::{
+    Access, ErrorClass, RangeSource, Sameness, SourceContext, SourceError, SourceInfo, Strength, Validator,
+};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use super::buffers::BUFFER_LEN;
+use super::drive::{Counts, Drive, Driven, OVERLAP};
+use super::error::DownloadError;
+use super::hosts::Seat;
+use super::lane::Shared;
+use super::options::{Download, IfExists, OnChange};
+use super::progress::{Event, Integrity, Progress, Report, Stage};
+use super::rate::RateLimit;
+use super::{Inner, random, verify};
+use crate::checkpoint::{
+    Completed, FreshJob, Identity, IfExists as StoreIfExists, JobStore, OnDamage, Opened, StoreError, StoreOptions,
+};
+use crate::plan::{Config, Planner};
+use crate::range_set::RangeSet;
+use crate::sink::{FileKind, Metadata};
+
+/// [`Identity::policy`] of bytes that may be of two versions of the file. They are never gone on from.
+const MIXED: u32 = 1;
+/// Pauses between probes, from the first to the longest.
+const PROBE_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+
+/// How long, and how often, a locked part is looked at again.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_RETRY: Duration = Duration::from_millis(50);
+
+/// What a job is made of.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) engine: Arc<Inner>,
+    pub(crate) download: Download,
+    pub(crate) rate: Arc<RateLimit>,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+/// Runs a download to its end.
+pub(crate) async fn run(cx: Context, mut cancelled: watch::Receiver<bool>) -> Result<Report, DownloadError> {
+    let result = Run { cx: &cx, started: Instant::now(), counts: Counts::default(), resumed: 0, ranges_lie: false }
+        .run(&mut cancelled)
+        .await;
+    cx.set_stage(Stage::Ended);
+    result
+}
+
+struct Run<'a> {
+    cx: &'a Context,
+    started: Instant,
+    counts: Counts,
+    /// Bytes that were durable when this run began.
+    resumed: u64,
+    /// The server does not start where it is asked to, whatever it says.
+    ranges_lie: bool,
+}
+
+/// What is on the disk.
+enum Local {
+    Fresh(FreshJob),
+    Partial(JobStore),
+}
+
+impl Run<'_> {
+    async fn run(&mut self, cancelled: &mut watch::Receiver<bool>) -> Result<Report, DownloadError> {
+        let download = &self.cx.download;
+        if let Some(expected) = &download.expected {
+            verify::check_supported(expected)?;
+        }
+        let mut seat = self.cx.engine.hosts.join(download.source.host());
+        let local = match self.open_store_unlocked(cancelled).await {
+            Ok(Opened::Finished(finished)) => return self.already_there(&finished.path, finished.len).await,
+            Ok(Opened::Fresh(fresh)) => Local::Fresh(fresh),
+            Ok(Opened::Resumed(store, recovered)) => {
+                self.resumed = recovered.have.total();
+                self.cx.tell(Event::Resumed { have: self.resumed, damaged: recovered.dropped.total() });
+                Local::Partial(store)
+            }
+            Err(StoreError::TargetExists { path }) if download.if_exists == IfExists::KeepOrFail => {
+                let info = self.probe(&mut seat, cancelled).await?;
+                let metadata = self.cx.engine.volume.metadata(&path).ok().filter(|found| is_copy(found, &info));
+                return match metadata {
+                    Some(metadata) => self.already_there(&path, metadata.len).await,
+                    None => Err(StoreError::TargetExists { path }.into()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut info = self.probe(&mut seat, cancelled).await?;
+        let mut store = match local {
+            Local::Fresh(fresh) => {
+                let identity = self.identity(&info);
+                blocking(move || fresh.begin(identity)).await??
+            }
+            Local::Partial(store) => match self.difference(&store, &info) {
+                None => store,
+                Some(reason) => self.restart(store, reason, &info).await?,
+            },
+        };
+        loop {
+            let (fetched, returned) = self.fetch(store, &mut seat, &info, cancelled).await;
+            let (reason, told) = match fetched {
+                Ok(Fetched::Complete) => match self.late_difference(&returned, &info, &mut seat, cancelled).await? {
+                    None => return self.finish(returned, &info).await,
+                    Some(reason) => (reason, true),
+                },
+                Ok(Fetched::Differs(reason)) => (reason, false),
+                Err(DownloadError::Changed { reason }) => (reason, true),
+                Err(error) => return Err(error),
+            };
+            let mixed = returned.identity().clone().with_policy(MIXED);
+            let returned = blocking(move || {
+                let mut store = returned;
+                store.update_identity(mixed).map(|()| store)
+            })
+            .await??;
+            let now = self.probe(&mut seat, cancelled).await?;
+            // Bytes differ, nothing of an earlier run is at stake, and the server says that it is the same file: it cannot be
+            // trusted to start where it is asked to, so take it in one stream.
+            let lies = !told && !self.ranges_lie && self.resumed == 0 && self.changed(&info, &now).is_none();
+            if lies {
+                self.ranges_lie = true;
+                self.cx.tell(Event::Restarted {
+                    reason: format!("{reason}; it is fetched in one stream from the beginning"),
+                });
+                store = self.new_epoch(returned, &now).await?;
+            } else {
+                store = self.restart(returned, reason, &now).await?;
+            }
+            info = now;
+        }
+    }
+
+    /// Whether the file was replaced while it was fetched, as far as a last look can tell. Where the validator is strong, it
+    /// was compared at each open.
+    async fn late_difference(
+        &mut self,
+        store: &JobStore,
+        info: &SourceInfo,
+        seat: &mut Seat,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Option<String>, DownloadError> {
+        if info.validator.strength() == Strength::Strong || store.identity().extent == Some(0) {
+            return Ok(None);
+        }
+        let now = self.probe(seat, cancelled).await?;
+        Ok(self.changed(info, &now))
+    }
+
+    /// What has changed between two answers, if anything.
+    fn changed(&self, then: &SourceInfo, now: &SourceInfo) -> Option<String> {
+        self.differs((then.extent.known(), &then.validator), now)
+    }
+
+    /// Opens the store, giving a predecessor a moment to let go of it: a dropped download may still be writing, and so may a
+    /// process that is being killed.
+    async fn open_store_unlocked(&self, cancelled: &mut watch::Receiver<bool>) -> Result<Opened, StoreError> {
+        let give_up_at = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match self.open_store().await {
+                Err(StoreError::Locked { .. }) if Instant::now() < give_up_at && !*cancelled.borrow() => {
+                    tokio::time::sleep(LOCK_RETRY).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn open_store(&self) -> Result<Opened, StoreError> {
+        let download = &self.cx.download;
+        let mut job_id = [0; 16];
+        job_id[..8].copy_from_slice(&random().to_le_bytes());
+        job_id[8..].copy_from_slice(&random().to_le_bytes());
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut options = StoreOptions::new(job_id, created);
+        options.verify = download.verify;
+        options.on_damage = match download.on_change {
+            OnChange::Fail => OnDamage::Fail,
+            OnChange::Restart => OnDamage::Restart,
+        };
+        options.if_exists = match download.if_exists {
+            IfExists::KeepOrFail => StoreIfExists::Fail,
+            IfExists::Replace => StoreIfExists::Replace,
+            IfExists::Unique => StoreIfExists::Unique,
+        };
+        let (volume, target) = (Arc::clone(&self.cx.engine.volume), download.target.clone());
+        match tokio::task::spawn_blocking(move || JobStore::open(volume, &target, options)).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    fn identity(&self, info: &SourceInfo) -> Identity {
+        Identity::new(self.cx.download.source.label(), info.validator.clone(), info.extent.known())
+    }
+
+    /// Why what is on the disk is not of the file on the server, if that is so.
+    fn difference(&self, store: &JobStore, info: &SourceInfo) -> Option<String> {
+        let stored = store.identity();
+        if stored.policy == MIXED {
+            return Some("it changed during an earlier run".into());
+        }
+        self.differs((stored.extent, &stored.validator), info)
+    }
+
+    fn differs(&self, (extent, validator): (Option<u64>, &Validator), info: &SourceInfo) -> Option<String> {
+        if let (Some(then), Some(now)) = (extent, info.extent.known())
+            && then != now
+        {
+            return Some(format!("it had {then} bytes and has {now}"));
+        }
+        match self.cx.download.source.compare(validator, &info.validator) {
+            Sameness::Different => Some("its time or fingerprint is another one".into()),
+            _ => None,
+        }
+    }
+
+    /// Gives up what is on the disk, if that is allowed, and begins with the file as it is now.
+    async fn restart(&mut self, store: JobStore, reason: String, info: &SourceInfo) -> Result<JobStore, DownloadError> {
+        if self.cx.download.on_change == OnChange::Fail {
+            return Err(DownloadError::Changed { reason });
+        }
+        self.cx.tell(Event::Restarted { reason });
+        self.new_epoch(store, info).await
+    }
+
+    /// Gives up what is on the disk.
+    async fn new_epoch(&mut self, store: JobStore, info: &SourceInfo) -> Result<JobStore, DownloadError> {
+        self.resumed = 0;
+        let identity = self.identity(info);
+        blocking(move || {
+            let mut store = store;
+            store.new_epoch(identity).map(|_| store)
+        })
+        .await?
+        .map_err(Into::into)
+    }
+
+    /// Asks what the file is, as long as patience lasts.
+    async fn probe(
+        &mut self,
+        seat: &mut Seat,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<SourceInfo, DownloadError> {
+        let mut pause = PROBE_PAUSE.0;
+        let mut last: Option<SourceError> = None;
+        let mut patience_ends = Instant::now() + self.cx.download.patience;
+        seat.want(1);
+        loop {
+            while seat.limit() == 0 {
+                tokio::select! {
+                    _ = seat.changed() => {}
+                    () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
+                }
+            }
+            seat.opening();
+            let cx = SourceContext::new().with_attempt(self.counts.retries);
+            let result = tokio::select! {
+                result = self.cx.download.source.probe(&cx) => result,
+                () = stop_asked(cancelled) => {
+                    seat.failed();
+                    return Err(DownloadError::Cancelled { durable: self.resumed });
+                }
+            };
+            let error = match result {
+                Ok(info) => {
+                    seat.opened();
+                    seat.closed();
+                    seat.set_max(info.sessions.max);
+                    self.cx.tell(Event::Probed(Box::new(info.clone())));
+                    return Ok(info);
+                }
+                Err(error) => error,
+            };
+            if let ErrorClass::Throttled { retry_after, limit_hint } = error.class() {
+                // The gate says when to try again.
+                self.counts.refusals += 1;
+                self.cx.tell(Event::Throttled { granted: 0, message: error.to_string() });
+                seat.refused(retry_after, limit_hint);
+                patience_ends = Instant::now() + self.cx.download.patience;
+                continue;
+            }
+            seat.failed();
+            let repeated = last.as_ref().is_some_and(|last| error.is_repeat_of(last));
+            match error.class() {
+                ErrorClass::Transient => {}
+                ErrorClass::Unknown if !repeated => {}
+                _ => return Err(DownloadError::Source(error)),
+            }
+            if Instant::now() >= patience_ends {
+                return Err(DownloadError::GaveUp { patience: self.cx.download.patience, last: Box::new(error) });
+            }
+            self.counts.retries += 1;
+            let (class, phase, message) = (error.class(), error.phase(), error.to_string());
+            self.cx.tell(Event::Retry { worker: 0, class, phase, message });
+            last = Some(error);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
+            }
+            pause = (pause * 2).min(PROBE_PAUSE.1);
+        }
+    }
+
+    /// Fetches what is not there.
+    async fn fetch(
+        &mut self,
+        store: JobStore,
+        seat: &mut Seat,
+        info: &SourceInfo,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> (Result<Fetched, DownloadError>, JobStore) {
+        let download = &self.cx.download;
+        let shared = Arc::new(Shared {
+            buffers: self.cx.engine.buffers.clone(),
+            job_rate: Arc::clone(&self.cx.rate),
+            engine_rate: Arc::clone(&self.cx.engine.rate),
+            silence: download.silence,
+        });
+        let mut config = Config::new(store.identity().extent.or(info.extent.known()));
+        config.access = if self.ranges_lie { Access::FromStartOnly } else { info.access };
+        config.exact_ends = info.exact_ends;
+        config.workers = u16::try_from(download.connections.most()).unwrap_or(u16::MAX);
+        if info.sessions.shares_connection || config.access != Access::Random {
+            config.workers = 1;
+        }
+        config.block = BUFFER_LEN as u64;
+        config.open_round_trips = info.cost.open_round_trips;
+        config.patience = download.patience;
+        config.seed = random();
+        let mut have = store.have().clone();
+        if info.validator.strength() != Strength::Strong {
+            recheck_edges(&mut have);
+        }
+        let planner = Planner::new(config, have);
+        let drive = Drive::new(self.cx, seat, shared, planner, store);
+        let (result, store, counts) = drive.run(cancelled).await;
+        self.counts.add(counts);
+        self.cx.progress.send_modify(|progress| {
+            progress.durable = store.have().total();
+            progress.written = progress.written.max(progress.durable);
+            progress.received = progress.received.max(progress.written);
+            progress.workers.clear();
+        });
+        let result = result.and_then(|driven| match driven {
+            Driven::Complete => Ok(Fetched::Complete),
+            Driven::Differs(reason) => Ok(Fetched::Differs(reason)),
+            Driven::Cancelled => Err(DownloadError::Cancelled { durable: store.have().total() }),
+        });
+        (result, store)
+    }
+
+    /// Gives the complete file its name.
+    async fn finish(&mut self, store: JobStore, info: &SourceInfo) -> Result<Report, DownloadError> {
+        let download = &self.cx.download;
+        let len = store.have().last().map_or(0, |last| last.end);
+        self.cx.set_stage(Stage::Verifying);
+        let sha256 = match &download.expected {
+            None => None,
+            Some(expected) => {
+                let part = store.part();
+                let found = blocking(move || verify::sha256(len, |at, buf| part.read_at(at, buf))).await??;
+                verify::compare(expected, &found)?;
+                Some(found)
+            }
+        };
+        self.cx.set_stage(Stage::Finishing);
+        let mut completed = Completed::new(len);
+        completed.modified = info.modified.filter(|_| download.keep_modified).and_then(system_time);
+        completed.digest = sha256.map(Vec::from);
+        let path = blocking(move || {
+            let mut store = store;
+            store.finish(&completed)
+        })
+        .await??;
+        let integrity = match (sha256, info.validator.strength()) {
+            (Some(_), _) => Integrity::Digest,
+            (None, Strength::Strong) => Integrity::Validator,
+            (None, _) if self.counts.opens == 1 && self.resumed == 0 => Integrity::OneStream,
+            (None, _) => Integrity::Unverified,
+        };
+        Ok(Report { sha256, ..self.report(path, len, integrity) })
+    }
+
+    /// The target is there already.
+    async fn already_there(&mut self, path: &std::path::Path, len: u64) -> Result<Report, DownloadError> {
+        self.resumed = len;
+        let mut sha256 = None;
+        if let Some(expected) = &self.cx.download.expected {
+            self.cx.set_stage(Stage::Verifying);
+            let (volume, path) = (Arc::clone(&self.cx.engine.volume), path.to_owned());
+            let found = blocking(move || {
+                let file =
+                    volume.open(&path).map_err(|source| StoreError::Io { op: "open", path: path.clone(), source })?;
+                let unreadable = |source| StoreError::Io { op: "read", path: path.clone(), source };
+                verify::sha256(len, |at, buf| file.read_at(at, buf).map_err(unreadable))
+            })
+            .await??;
+            verify::compare(expected, &found)?;
+            sha256 = Some(found);
+        }
+        let integrity = if sha256.is_some() { Integrity::Digest } else { Integrity::Unverified };
+        Ok(Report { sha256, already_complete: true, ..self.report(path.to_owned(), len, integrity) })
+    }
+
+    fn report(&self, path: std::path::PathBuf, len: u64, integrity: Integrity) -> Report {
+        Report {
+            path,
+            len,
+            fetched: self.counts.fetched,
+            resumed: self.resumed,
+            elapsed: self.started.elapsed(),
+            integrity,
+            opens: self.counts.opens,
+            retries: self.counts.retries,
+            refusals: self.counts.refusals,
+            already_complete: false,
+            sha256: None,
+        }
+    }
+}
+
+enum Fetched {
+    Complete,
+    Differs(String),
+}
+
+/// Forgets a little behind each hole, so that the stream that fills the hole runs into what another one brought, and is
+/// compared with it.
+fn recheck_edges(have: &mut RangeSet) {
+    let edges: Vec<u64> = have.iter().map(|range| range.start).filter(|&start| start > 0).collect();
+    for edge in edges {
+        have.remove(edge..edge.saturating_add(OVERLAP));
+    }
+}
+
+impl Context {
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        self.progress.send_modify(|progress| {
+            progress.stage = stage;
+            if stage == Stage::Ended {
+                progress.workers.clear();
+                progress.rate = 0;
+            }
+        });
+    }
+}
+
+impl Counts {
+    fn add(&mut self, more: Self) {
+        self.fetched += more.fetched;
+        self.opens += more.opens;
+        self.retries += more.retries;
+        self.refusals += more.refusals;
+    }
+}
+
+/// Whether a file on the disk has the length and the time of the one on the server.
+fn is_copy(found: &Metadata, info: &SourceInfo) -> bool {
+    let (Some(len), Some(modified)) = (info.extent.known(), info.modified.and_then(system_time)) else { return false };
+    found.kind == FileKind::Regular && found.len == len && found.modified == Some(modified)
+}
+
+fn system_time((seconds, nanoseconds): (i64, u32)) -> Option<SystemTime> {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let second = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    second?.checked_add(Duration::from_nanos(u64::from(nanoseconds)))
+}
+
+async fn stop_asked(cancelled: &mut watch::Receiver<bool>) {
+    if cancelled.wait_for(|&cancelled| cancelled).await.is_err() {
+        // The handle is gone, and with it this task.
+        std::future::pending().await
+    }
+}
+
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DownloadError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(DownloadError::Interrupted(error.to_string())),
+    }
+}

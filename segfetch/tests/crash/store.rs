@@ -1,0 +1,463 @@
+//! The store in plain use, on the file system of this machine and in memory.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use segfetch::checkpoint::{Completed, IfExists, JobStore, Opened, StoreError, Verify};
+use segfetch::range_set::RangeSet;
+use segfetch::sink::{FileKind, MemoryVolume, Metadata, OsVolume, Rename, Volume, VolumeFile};
+
+use crate::job::*;
+
+const LEN: u64 = 5 * BLOCK + 1000;
+
+fn os() -> Arc<dyn Volume> {
+    Arc::new(OsVolume)
+}
+
+fn open(target: &Path) -> Result<Opened, StoreError> {
+    JobStore::open(os(), target, options(1))
+}
+
+/// Two blocks and a half, checkpointed, in a directory of its own.
+fn half_done() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("file");
+    let mut store = begin(os(), &target, options(1), 1, LEN);
+    write(&store, 1, 0..2 * BLOCK + 2048).unwrap();
+    write(&store, 1, 4 * BLOCK..4 * BLOCK + 10).unwrap();
+    store.checkpoint().unwrap();
+    (dir, target)
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn finish(mut store: JobStore, version: u8, target: &Path) {
+    write_rest(&store, version, LEN).unwrap();
+    assert_eq!(store.finish(&Completed::new(LEN)).unwrap(), target);
+}
+
+#[test]
+fn an_interrupted_download_goes_on_to_the_byte_and_gets_its_name_when_it_is_complete() {
+    let (dir, target) = half_done();
+    assert_eq!(names(dir.path()), ["file.part", "file.part.sfj"]);
+    let (mut store, recovered) = resume(os(), &target, options(2));
+    assert_eq!(ranges(&recovered.have), [0..2 * BLOCK + 2048, 4 * BLOCK..4 * BLOCK + 10]);
+    assert_eq!(recovered.identity, identity(1, Some(LEN)));
+    assert!(recovered.locked && !recovered.damaged_tail && recovered.dropped.is_empty());
+    write_rest(&store, 1, LEN).unwrap();
+    let mut completed = Completed::new(LEN);
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    completed.modified = Some(modified);
+    assert_eq!(store.finish(&completed).unwrap(), target);
+    assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
+    assert_eq!(fs::metadata(&target).unwrap().modified().unwrap(), modified);
+    assert_eq!(names(dir.path()), ["file"]);
+}
+
+#[test]
+fn a_download_into_memory_runs_the_same_way() {
+    let volume = MemoryVolume::new();
+    let mut store = begin(Arc::new(volume.clone()), Path::new("file"), options(1), 1, LEN);
+    write(&store, 1, BLOCK..LEN).unwrap();
+    write(&store, 1, 0..BLOCK).unwrap();
+    store.finish(&Completed::new(LEN)).unwrap();
+    drop(store);
+    assert_eq!(volume.paths(), [Path::new("file")]);
+    assert_eq!(volume.take("file").unwrap(), content(1, 0..LEN));
+}
+
+#[test]
+fn an_empty_file_and_one_of_unknown_length_end_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    begin(os(), &empty, options(1), 1, 0).finish(&Completed::new(0)).unwrap();
+    assert_eq!(fs::read(&empty).unwrap(), b"");
+
+    let unknown = dir.path().join("unknown");
+    let Opened::Fresh(fresh) = open(&unknown).unwrap() else { panic!("not fresh") };
+    let mut store = fresh.begin(identity(1, None)).unwrap();
+    write(&store, 1, 0..5000).unwrap();
+    store.checkpoint().unwrap();
+    drop(store);
+    let (mut store, recovered) = resume(os(), &unknown, options(1));
+    assert_eq!((ranges(&recovered.have), recovered.identity.extent), (vec![0..5000], None));
+    store.update_identity(identity(1, Some(6000))).unwrap();
+    assert_eq!(fs::metadata(store.part_path()).unwrap().len(), 6000);
+    assert!(matches!(write(&store, 1, 5000..6001), Err(StoreError::BeyondEnd { end: 6001, extent: 6000, .. })));
+    assert!(matches!(store.update_identity(identity(1, Some(4999))), Err(StoreError::BeyondEnd { .. })));
+    write(&store, 1, 5000..6000).unwrap();
+    store.finish(&Completed::new(6000)).unwrap();
+    assert_eq!(fs::read(&unknown).unwrap(), content(1, 0..6000));
+}
+
+#[test]
+fn opening_where_nothing_is_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(open(&dir.path().join("file")), Ok(Opened::Fresh(_))));
+    assert!(names(dir.path()).is_empty());
+    assert!(matches!(open(&dir.path().join("no/file")), Ok(Opened::Fresh(_))), "a missing directory is no news yet");
+}
+
+#[test]
+fn a_second_process_is_refused_and_told_who_holds_the_lock() {
+    let (_dir, target) = half_done();
+    let (store, _) = resume(os(), &target, options(1));
+    let Err(error @ StoreError::Locked { pid, .. }) = open(&target) else { panic!("not locked") };
+    assert_eq!(pid, Some(std::process::id()), "{error}");
+    drop(store);
+    resume(os(), &target, options(1));
+}
+
+#[test]
+fn of_two_that_begin_at_once_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("file");
+    let Ok((Opened::Fresh(first), Opened::Fresh(second))) = open(&target).and_then(|a| Ok((a, open(&target)?))) else {
+        panic!("not fresh")
+    };
+    let store = first.begin(identity(1, Some(LEN))).unwrap();
+    assert!(matches!(second.begin(identity(1, Some(LEN))), Err(StoreError::Locked { .. })));
+    finish(store, 1, &target);
+    assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
+}
+
+#[test]
+fn a_late_write_of_an_old_epoch_is_refused_and_its_claims_are_void() {
+    let (_dir, target) = half_done();
+    let (mut store, _) = resume(os(), &target, options(1));
+    store.set_aux(b"of the old version").unwrap();
+    let (part, old) = (store.part(), store.part().epoch());
+    let epoch = store.new_epoch(identity(2, Some(LEN))).unwrap();
+    assert!(matches!(part.write_at(old, 0, content(1, 0..10)), Err(StoreError::StaleEpoch { .. })));
+    assert_eq!((store.have().total(), part.written()), (0, 0));
+    part.write_at(epoch, BLOCK, content(2, BLOCK..3 * BLOCK)).unwrap();
+    store.checkpoint().unwrap();
+    drop((store, part));
+    let (store, recovered) = resume(os(), &target, options(1));
+    assert_eq!(version_of(&recovered.identity), 2);
+    assert_eq!(ranges(&recovered.have), [BLOCK..3 * BLOCK]);
+    assert_eq!((recovered.identity.epoch(), recovered.aux), (epoch, None));
+    finish(store, 2, &target);
+    assert_eq!(fs::read(&target).unwrap(), content(2, 0..LEN));
+}
+
+#[test]
+fn an_end_with_missing_bytes_is_refused_unless_they_are_named() {
+    let (_dir, target) = half_done();
+    let (mut store, _) = resume(os(), &target, options(1));
+    let refused = store.finish(&Completed::new(LEN));
+    assert!(
+        matches!(refused, Err(StoreError::Incomplete { start, end, .. }) if (start, end) == (2 * BLOCK + 2048, 4 * BLOCK))
+    );
+    let mut completed = Completed::new(LEN);
+    completed.missing = store.have().gaps(0..LEN).collect();
+    store.finish(&completed).unwrap();
+    let mut expected = content(1, 0..LEN).to_vec();
+    completed.missing.iter().for_each(|gap| expected[gap.start as usize..gap.end as usize].fill(0));
+    assert_eq!(fs::read(&target).unwrap(), expected);
+}
+
+#[test]
+fn an_existing_target_is_reported_replaced_or_avoided_as_asked() {
+    let (dir, target) = half_done();
+    fs::write(&target, "mine").unwrap();
+    assert!(matches!(open(&target), Err(StoreError::TargetExists { .. })), "before the download goes on");
+
+    let mut unique = options(1);
+    unique.if_exists = IfExists::Unique;
+    let (mut store, _) = resume(os(), &target, unique);
+    write_rest(&store, 1, LEN).unwrap();
+    assert_eq!(store.finish(&Completed::new(LEN)).unwrap(), dir.path().join("file.1"));
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+
+    let mut replace = options(1);
+    replace.if_exists = IfExists::Replace;
+    let store = begin(os(), &target, replace, 2, LEN);
+    finish(store, 2, &target);
+    assert_eq!(fs::read(&target).unwrap(), content(2, 0..LEN));
+    assert_eq!(fs::read(dir.path().join("file.1")).unwrap(), content(1, 0..LEN));
+}
+
+#[test]
+fn a_target_that_appears_during_the_download_is_not_lost_and_neither_is_the_download() {
+    let (_dir, target) = half_done();
+    let (mut store, _) = resume(os(), &target, options(1));
+    write_rest(&store, 1, LEN).unwrap();
+    fs::write(&target, "mine").unwrap();
+    assert!(matches!(store.finish(&Completed::new(LEN)), Err(StoreError::TargetExists { .. })));
+    drop(store);
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+    fs::remove_file(&target).unwrap();
+    let (mut store, recovered) = resume(os(), &target, options(1));
+    assert_eq!(recovered.have.total(), LEN);
+    store.finish(&Completed::new(LEN)).unwrap();
+    assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
+}
+
+#[test]
+fn a_directory_or_device_in_the_place_of_the_target_is_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("file");
+    fs::create_dir(&target).unwrap();
+    let mut replace = options(1);
+    replace.if_exists = IfExists::Replace;
+    let refused = JobStore::open(os(), &target, replace.clone());
+    assert!(matches!(refused, Err(StoreError::NotRegular { kind: FileKind::Directory, .. })));
+    let refused = JobStore::open(os(), Path::new("/dev/null"), replace);
+    assert!(matches!(refused, Err(StoreError::NotRegular { kind: FileKind::Other, .. })));
+}
+
+#[test]
+fn a_name_of_255_bytes_is_downloaded_and_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("n".repeat(255));
+    let mut store = begin(os(), &target, options(1), 1, LEN);
+    write(&store, 1, 0..BLOCK).unwrap();
+    store.checkpoint().unwrap();
+    drop(store);
+    let (store, recovered) = resume(os(), &target, options(1));
+    assert_eq!(recovered.have.total(), BLOCK);
+    finish(store, 1, &target);
+    assert_eq!(names(dir.path()), ["n".repeat(255)]);
+}
+
+#[test]
+fn a_discarded_download_leaves_nothing() {
+    let (dir, target) = half_done();
+    let (store, _) = resume(os(), &target, options(1));
+    store.discard().unwrap();
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn bytes_of_the_source_are_kept_through_runs_and_rewrites_of_the_journal() {
+    let (_dir, target) = half_done();
+    let (mut store, recovered) = resume(os(), &target, options(1));
+    assert_eq!(recovered.aux, None);
+    let mut lengths = Vec::new();
+    for i in 0..40_u8 {
+        store.set_aux(&vec![i; 40_000]).unwrap();
+        lengths.push(store.checkpoint().unwrap().journal_len);
+    }
+    assert!(lengths.iter().all(|&len| len <= 256 << 10), "rewritten when it is too long: {lengths:?}");
+    assert!(lengths.iter().any(|&len| len > 200 << 10), "and not sooner: {lengths:?}");
+    assert!(matches!(store.set_aux(&vec![0; (256 << 10) + 1]), Err(StoreError::TooLong { .. })));
+    write(&store, 1, 2 * BLOCK + 2048..3 * BLOCK).unwrap();
+    store.checkpoint().unwrap();
+    drop(store);
+    let (_, recovered) = resume(os(), &target, options(1));
+    assert_eq!(recovered.aux, Some(vec![39; 40_000]));
+    assert_eq!(ranges(&recovered.have), [0..3 * BLOCK, 4 * BLOCK..4 * BLOCK + 10]);
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("file");
+    let Opened::Fresh(fresh) = open(&target).unwrap() else { panic!("not fresh") };
+    let Err(error) = fresh.begin(identity(1, Some(1 << 60))) else { panic!("fits") };
+    assert!(matches!(error, StoreError::Full { needed: Some(_), available: Some(_), .. }), "{error}");
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn a_rotted_block_is_found_and_only_that_block_is_fetched_again() {
+    for verify in [Verify::Full, Verify::Sample(1)] {
+        let (_dir, target) = half_done();
+        let part = target.with_extension("part");
+        let mut bytes = fs::read(&part).unwrap();
+        bytes[BLOCK as usize + 17] ^= 4;
+        fs::write(&part, bytes).unwrap();
+        let mut careful = options(1);
+        careful.verify = verify;
+        let (store, recovered) = resume(os(), &target, careful);
+        assert_eq!(ranges(&recovered.dropped), [BLOCK..2 * BLOCK]);
+        assert_eq!(ranges(&recovered.have), [0..BLOCK, 2 * BLOCK..2 * BLOCK + 2048, 4 * BLOCK..4 * BLOCK + 10]);
+        drop(store);
+        let (store, recovered) = resume(os(), &target, options(1));
+        assert!(!recovered.have.contains(BLOCK), "given up for good, even if nobody looks again");
+        finish(store, 1, &target);
+        assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
+    }
+}
+
+#[test]
+fn a_shorter_part_keeps_the_whole_blocks_that_it_has() {
+    let (_dir, target) = half_done();
+    fs::File::options().write(true).open(target.with_extension("part")).unwrap().set_len(2 * BLOCK + 100).unwrap();
+    let (store, recovered) = resume(os(), &target, options(1));
+    assert_eq!(ranges(&recovered.have), [0..2 * BLOCK]);
+    assert_eq!(ranges(&recovered.dropped), [2 * BLOCK..2 * BLOCK + 2048, 4 * BLOCK..4 * BLOCK + 10]);
+    finish(store, 1, &target);
+    assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
+}
+
+#[test]
+fn a_part_that_is_no_regular_file_is_named_and_left_alone() {
+    let (dir, target) = half_done();
+    let part = target.with_extension("part");
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(&part, &elsewhere).unwrap();
+    let kind = |result| match result {
+        Err(StoreError::NotRegular { kind, .. }) => kind,
+        other => panic!("{other:?}"),
+    };
+    fs::create_dir(&part).unwrap();
+    assert_eq!(kind(open(&target)), FileKind::Directory);
+    fs::remove_dir(&part).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
+    assert_eq!(kind(open(&target)), FileKind::Symlink);
+    fs::remove_file(&part).unwrap();
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &part, fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0).unwrap();
+    assert_eq!(kind(open(&target)), FileKind::Other);
+    fs::remove_file(&part).unwrap();
+    fs::rename(&elsewhere, &part).unwrap();
+    resume(os(), &target, options(1));
+}
+
+#[test]
+fn a_missing_part_a_missing_journal_and_a_damaged_one_are_reported_or_started_over_as_asked() {
+    type Damage = fn(&Path);
+    let damages: [Damage; 3] = [
+        |target| fs::remove_file(target.with_extension("part")).unwrap(),
+        |target| fs::remove_file(target.with_extension("part.sfj")).unwrap(),
+        |target| fs::write(target.with_extension("part.sfj"), [0; 500]).unwrap(),
+    ];
+    let is_right: [fn(&StoreError) -> bool; 3] = [
+        |error| matches!(error, StoreError::PartMissing { .. }),
+        |error| matches!(error, StoreError::OrphanPart { .. }),
+        |error| matches!(error, StoreError::CheckpointCorrupt { .. }),
+    ];
+    for (damage, is_right) in damages.into_iter().zip(is_right) {
+        let (_dir, target) = half_done();
+        damage(&target);
+        let error = open(&target).unwrap_err();
+        assert!(is_right(&error), "{error}");
+        let error = open(&target).unwrap_err();
+        assert!(is_right(&error), "and nothing was changed by looking: {error}");
+        let Opened::Fresh(fresh) = JobStore::open(os(), &target, forgiving(2)).unwrap() else { panic!("not fresh") };
+        assert!(is_right(fresh.given_up().unwrap()));
+        let store = fresh.begin(identity(2, Some(LEN))).unwrap();
+        assert_eq!(store.have(), &RangeSet::new());
+        finish(store, 2, &target);
+        assert_eq!(fs::read(&target).unwrap(), content(2, 0..LEN));
+    }
+}
+
+#[test]
+fn a_job_whose_files_are_taken_away_stops_at_the_next_checkpoint() {
+    for extension in ["part", "part.sfj"] {
+        let (_dir, target) = half_done();
+        let (mut store, _) = resume(os(), &target, options(1));
+        write(&store, 1, BLOCK * 3..BLOCK * 4).unwrap();
+        let path = target.with_extension(extension);
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(store.checkpoint(), Err(StoreError::Displaced { .. })));
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(store.checkpoint(), Err(StoreError::Displaced { .. })), "a copy is another file");
+    }
+}
+
+/// A file system without an atomic rename that spares the target, on which the power fails between the two steps that take
+/// its place.
+#[derive(Debug)]
+struct LinksThenFails;
+
+impl Volume for LinksThenFails {
+    fn rename(&self, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        if how == Rename::Replace {
+            return OsVolume.rename(from, to, how);
+        }
+        fs::hard_link(from, to)?;
+        Err(io::Error::other("power lost"))
+    }
+    fn open(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        OsVolume.open(path)
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        OsVolume.create_new(path)
+    }
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        OsVolume.metadata(path)
+    }
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        OsVolume.unlink(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        OsVolume.sync_dir(dir)
+    }
+    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
+        OsVolume.free_space(dir)
+    }
+}
+
+#[test]
+fn a_part_that_has_its_name_already_and_the_old_one_still_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("file");
+    let mut store = begin(Arc::new(LinksThenFails), &target, options(1), 1, LEN);
+    write_rest(&store, 1, LEN).unwrap();
+    store.finish(&Completed::new(LEN)).unwrap_err();
+    drop(store);
+    assert_eq!(names(dir.path()), ["file", "file.part", "file.part.sfj"]);
+    let Ok(Opened::Finished(finished)) = open(&target) else { panic!("not finished") };
+    assert_eq!((finished.path, finished.len), (target.clone(), LEN));
+    assert_eq!(names(dir.path()), ["file"]);
+    assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
+}
+
+#[test]
+fn a_file_that_took_the_name_between_the_record_and_the_rename_is_spared_until_it_may_be_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("file");
+    let mut store = begin(Arc::new(LinksThenFails), &target, options(1), 1, LEN);
+    write_rest(&store, 1, LEN).unwrap();
+    store.finish(&Completed::new(LEN)).unwrap_err();
+    drop(store);
+    fs::remove_file(&target).unwrap();
+    fs::write(&target, "mine").unwrap();
+    assert!(matches!(open(&target), Err(StoreError::TargetExists { .. })));
+    assert_eq!(fs::read(&target).unwrap(), b"mine");
+    let mut unique = options(1);
+    unique.if_exists = IfExists::Unique;
+    let Ok(Opened::Finished(finished)) = JobStore::open(os(), &target, unique) else { panic!("not finished") };
+    assert_eq!(fs::read(&finished.path).unwrap(), content(1, 0..LEN));
+    assert_eq!(names(dir.path()), ["file", "file.1"]);
+}
+
+#[test]
+fn a_rename_on_the_real_file_system_spares_or_replaces_as_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    fs::write(&from, "new").unwrap();
+    fs::write(&to, "old").unwrap();
+    let refused = OsVolume.rename(&from, &to, Rename::NoReplace).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(&to).unwrap(), b"old");
+    OsVolume.rename(&from, &to, Rename::Replace).unwrap();
+    assert_eq!(fs::read(&to).unwrap(), b"new");
+    OsVolume.rename(&to, &from, Rename::NoReplace).unwrap();
+    assert_eq!(names(dir.path()), ["from"]);
+}
+
+#[test]
+fn reserved_space_does_not_change_the_length_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = OsVolume.create_new(&dir.path().join("file")).unwrap();
+    if file.allocate(1 << 20).is_ok() {
+        let metadata = file.metadata().unwrap();
+        assert_eq!(metadata.len, 0);
+        assert!(metadata.allocated >= 1 << 20, "{metadata:?}");
+    }
+}

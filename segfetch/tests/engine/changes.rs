@@ -1,0 +1,126 @@
+//! Files that change on the server, and servers that do not start where they are asked to.
+
+use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
+use segfetch::{DownloadError, Event, OnChange};
+
+use crate::world::{MIB, TokioClock, World, download, other_content, unrecognisable, weak};
+
+/// A download that is dropped when it is about half through, and a source that has other bytes afterwards.
+async fn half_of_another_file(world: &World, source: &MemorySource) {
+    let job = world.run_until_durable(download(source, 3), 20 * MIB).await;
+    drop(job);
+    source.replace(other_content());
+}
+
+fn paced(source: MemorySource) -> MemorySource {
+    source.with_pace(TokioClock::start(), 4 * MIB)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_between_two_runs_is_told_by_the_validator() {
+    let world = World::new();
+    let source = paced(MemorySource::new(60 * MIB));
+    half_of_another_file(&world, &source).await;
+    let opens = source.counters().opens;
+    let (result, _) = world.run(download(&source, 3)).await;
+    assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
+    assert_eq!(source.counters().opens, opens, "nothing needed to be opened");
+
+    let (result, events) = world.run(download(&source, 3).on_change(OnChange::Restart)).await;
+    assert_eq!(result.expect("it starts over").resumed, 0);
+    assert!(events.iter().any(|event| matches!(event, Event::Restarted { .. })));
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_no_validator_tells_is_found_by_comparing_what_arrives_twice() {
+    let world = World::new();
+    let source = paced(unrecognisable(60 * MIB));
+    half_of_another_file(&world, &source).await;
+    let (result, _) = world.run(download(&source, 3)).await;
+    assert!(matches!(&result, Err(DownloadError::Changed { reason }) if reason.contains("differ")), "{result:?}");
+
+    // What is on the disk may be of two versions now, and is not gone on from, even if the old file comes back.
+    let again = world.run(download(&source, 3)).await.0;
+    assert!(matches!(again, Err(DownloadError::Changed { .. })), "{again:?}");
+    world.run(download(&source, 3).on_change(OnChange::Restart)).await.0.expect("it starts over");
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_replaced_while_it_is_fetched_is_one_change_and_never_a_mixture() {
+    for source in [MemorySource::new(60 * MIB), weak(60 * MIB)] {
+        let world = World::new();
+        let source = paced(source);
+        let job = world.run_until_durable(download(&source, 2), 8 * MIB).await;
+        source.replace(other_content());
+        // Streams that are open go on with the old file; the next one that is opened tells.
+        source.kill_sessions();
+        let result = job.join().await;
+        assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
+        assert_eq!(source.counters().open_now, 0);
+        world.run(download(&source, 2).on_change(OnChange::Restart)).await.0.expect("it starts over");
+        world.assert_copy(&source);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_only_the_last_look_tells_is_found() {
+    let world = World::new();
+    let source = paced(weak(20 * MIB));
+    let job = world.run_until_durable(download(&source, 1), 8 * MIB).await;
+    source.replace(other_content());
+    let result = job.join().await;
+    assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_restart_a_change_in_mid_run_leads_to_the_new_file_by_itself() {
+    let world = World::new();
+    let source = paced(MemorySource::new(40 * MIB));
+    let job = world.run_until_durable(download(&source, 4).on_change(OnChange::Restart), 8 * MIB).await;
+    source.replace(other_content());
+    source.kill_sessions();
+    job.join().await.expect("it starts over");
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn different_validators_of_two_parallel_streams_are_one_change() {
+    let world = World::new();
+    let source = paced(MemorySource::new(40 * MIB)).with_plan(FailPlan::new().on_open(2, Failure::OtherValidator));
+    let (result, _) = world.run(download(&source, 4)).await;
+    assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
+    assert_eq!(source.counters().open_now, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ignores_the_start_is_noticed_and_the_file_fetched_in_one_stream() {
+    let world = World::new();
+    let source = paced(weak(40 * MIB)).with_plan(FailPlan::new().always(Failure::IgnoresStart));
+    let (result, events) = world.run(download(&source, 4)).await;
+    result.expect("it falls back to one stream");
+    world.assert_copy(&source);
+    let restarts = events.iter().filter(|event| matches!(event, Event::Restarted { .. })).count();
+    assert_eq!(restarts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_ranges_is_served_in_one_stream() {
+    let world = World::new();
+    let source = paced(weak(20 * MIB)).with_plan(FailPlan::new().always(Failure::RangeNotSupported));
+    world.run(download(&source, 4)).await.0.expect("it falls back to one stream");
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_starts_early_is_fine_and_one_that_starts_late_is_not_used() {
+    for failure in [Failure::StartsEarly(3_000), Failure::StartsLate(10)] {
+        let world = World::new();
+        let source = paced(MemorySource::new(20 * MIB)).with_plan(FailPlan::new().on_open(2, failure));
+        world.run(download(&source, 3)).await.0.unwrap_or_else(|error| panic!("{failure:?}: {error}"));
+        world.assert_copy(&source);
+        let used = source.opens()[1].delivered > 0;
+        assert_eq!(used, failure == Failure::StartsEarly(3_000), "{failure:?}");
+    }
+}

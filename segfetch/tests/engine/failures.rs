@@ -1,0 +1,114 @@
+//! Streams that break, and servers that go away.
+
+use std::time::Duration;
+
+use segfetch::source::ErrorClass;
+use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
+use segfetch::{DownloadError, Event};
+
+use crate::world::{MIB, TokioClock, World, download, target, weak};
+
+fn paced(len: u64) -> MemorySource {
+    MemorySource::new(len).with_pace(TokioClock::start(), 8 * MIB)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_every_64_kib_still_ends_in_the_right_file() {
+    let world = World::new();
+    let source = MemorySource::new(6 * MIB).with_plan(FailPlan::new().always(Failure::Transient { after: 65_536 }));
+    let (result, _) = world.run(download(&source, 3)).await;
+    let report = result.expect("every attempt makes progress");
+    assert!(report.retries >= 90, "{}", report.retries);
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_falls_silent_is_replaced() {
+    let world = World::new();
+    let source = paced(24 * MIB).with_plan(FailPlan::new().on_open(2, Failure::Silent { after: 1 }));
+    let start = tokio::time::Instant::now();
+    let report = world.run(download(&source, 3)).await.0.expect("it succeeds");
+    world.assert_copy(&source);
+    assert_eq!(report.retries, 1);
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_away_for_a_minute_is_waited_for() {
+    let world = World::new();
+    let source = paced(480 * MIB);
+    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    source.set_outage(Some(ErrorClass::Transient));
+    source.kill_sessions();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    source.set_outage(None);
+    job.join().await.expect("it goes on");
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stays_away_is_given_up_and_nothing_is_lost() {
+    let world = World::new();
+    let source = paced(480 * MIB);
+    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    source.set_outage(Some(ErrorClass::Transient));
+    source.kill_sessions();
+    let result = job.join().await;
+    assert!(matches!(result, Err(DownloadError::GaveUp { .. })), "{result:?}");
+    source.set_outage(None);
+    assert!(world.run(download(&source, 3)).await.0.expect("it goes on").resumed >= 8 * MIB);
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_mended_is_not_tried_again() {
+    for class in [ErrorClass::NotFound, ErrorClass::Denied, ErrorClass::Permanent] {
+        let world = World::new();
+        let source = paced(8 * MIB);
+        source.set_outage(Some(class));
+        let (result, _) = world.run(download(&source, 3)).await;
+        assert!(matches!(&result, Err(DownloadError::Source(error)) if error.class() == class), "{result:?}");
+        assert_eq!((source.counters().probes, source.counters().opens), (1, 0));
+        assert!(world.volume.paths().is_empty(), "{:?}", world.volume.paths());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_nobody_knows_is_permanent_the_second_time() {
+    let world = World::new();
+    let source = paced(8 * MIB).with_plan(FailPlan::new().always(Failure::Refused(ErrorClass::Unknown)));
+    let (result, events) = world.run(download(&source, 1)).await;
+    assert!(matches!(result, Err(DownloadError::Source(_))), "{result:?}");
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Retry { .. })).count(), 1);
+    assert_eq!(source.counters().opens, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_too_early_is_followed_by_another_for_the_rest() {
+    let world = World::new();
+    let source = paced(8 * MIB).with_plan(FailPlan::new().always(Failure::ShortEnd { after: 2 * MIB }));
+    world.run(download(&source, 1)).await.0.expect("every stream brings something");
+    world.assert_copy(&source);
+    assert!(source.counters().opens >= 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_ends_before_its_announced_length_is_not_published() {
+    let world = World::new();
+    let plan =
+        FailPlan::new().on_open(1, Failure::ShortEnd { after: 2 * MIB }).from_open(2, Failure::ShortEnd { after: 0 });
+    let source = paced(8 * MIB).with_plan(plan);
+    let result = world.run(download(&source, 1)).await.0;
+    assert!(result.is_err(), "{result:?}");
+    assert!(world.volume.read(target()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_goes_on_behind_its_announced_length_is_not_published() {
+    let world = World::new();
+    let source = weak(8 * MIB).with_plan(FailPlan::new().always(Failure::ExtraBytes(10)));
+    let source = source.with_info(|info| info.with_exact_ends(false));
+    let result = world.run(download(&source, 1)).await.0;
+    assert!(matches!(result, Err(DownloadError::WrongLength { .. })), "{result:?}");
+    assert!(world.volume.read(target()).is_none());
+}

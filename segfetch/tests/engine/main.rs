@@ -1,0 +1,8 @@
+//! The engine over sources and volumes in memory: no network, no disk, and a paused clock where time matters.
+
+mod changes;
+mod downloads;
+mod failures;
+mod interruptions;
+mod limits;
+mod world;

@@ -1,0 +1,117 @@
+//! What the engine's tests stand on.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use segfetch::sink::MemoryVolume;
+use segfetch::source::conformance::{Content, Fixture, MemorySource, Pacer, pattern};
+use segfetch::source::{Strength, Validator};
+use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig, Event, Job, Report};
+use tokio::time::Instant;
+
+pub(crate) const MIB: u64 = 1 << 20;
+
+/// An engine over a volume in memory.
+pub(crate) struct World {
+    pub(crate) volume: Arc<MemoryVolume>,
+    pub(crate) engine: Engine,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let volume = Arc::new(MemoryVolume::new());
+        let mut config = EngineConfig::default();
+        config.volume = Arc::<MemoryVolume>::clone(&volume);
+        Self { volume, engine: Engine::new(config).expect("threads") }
+    }
+
+    /// Runs a download to its end and collects what it told.
+    pub(crate) async fn run(&self, download: Download) -> (Result<Report, DownloadError>, Vec<Event>) {
+        let mut job = self.engine.start(download);
+        let mut events = job.events();
+        let collect = tokio::spawn(async move {
+            let mut all = Vec::new();
+            while let Some(event) = events.next().await {
+                all.push(event);
+            }
+            all
+        });
+        let result = job.join().await;
+        (result, collect.await.expect("the collector ends"))
+    }
+
+    /// Starts a download and waits until `bytes` of it have become durable.
+    pub(crate) async fn run_until_durable(&self, download: Download, bytes: u64) -> Job {
+        let job = self.engine.start(download);
+        let mut progress = job.progress();
+        progress.wait_for(|progress| progress.durable >= bytes).await.expect("it gets that far");
+        job
+    }
+
+    /// Panics unless the target holds exactly what the source has, and nothing else is left.
+    pub(crate) fn assert_copy(&self, source: &MemorySource) {
+        let found = self.volume.read(target()).expect("the target exists");
+        let mut expected = vec![0; usize::try_from(source.file_len()).expect("it fits")];
+        source.fill(0, &mut expected);
+        assert_eq!(found.len(), expected.len());
+        if let Some(at) = found.iter().zip(&expected).position(|(a, b)| a != b) {
+            panic!("byte {at} is wrong");
+        }
+        assert_eq!(self.volume.paths(), [target()], "something is left over");
+    }
+}
+
+pub(crate) fn target() -> PathBuf {
+    PathBuf::from("/d/film")
+}
+
+/// A download of `source` over `n` streams, with frequent checkpoints.
+pub(crate) fn download(source: &MemorySource, n: u16) -> Download {
+    Download::new(source.clone(), target())
+        .connections(Connections::Exactly(n))
+        .checkpoint_every(Duration::from_millis(250))
+}
+
+/// A source whose validator says nothing, so that only comparing bytes can tell a change.
+pub(crate) fn unrecognisable(len: u64) -> MemorySource {
+    MemorySource::new(len).with_info(|info| info.with_validator(Validator::none()))
+}
+
+/// A source whose validator proves little.
+pub(crate) fn weak(len: u64) -> MemorySource {
+    MemorySource::new(len).with_info(|info| info.with_validator(Validator::new(Strength::Weak, Vec::new())))
+}
+
+/// Other bytes.
+pub(crate) fn other_content() -> Content {
+    pattern(0xbad)
+}
+
+/// The clock of the runtime, paused or not.
+pub(crate) struct TokioClock(Instant);
+
+impl TokioClock {
+    pub(crate) fn start() -> Arc<dyn Pacer> {
+        Arc::new(Self(Instant::now()))
+    }
+}
+
+impl fmt::Debug for TokioClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokioClock")
+    }
+}
+
+#[async_trait]
+impl Pacer for TokioClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn wait_until(&self, due: Duration) {
+        tokio::time::sleep_until(self.0 + due).await;
+    }
+}

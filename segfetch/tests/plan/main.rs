@@ -1,0 +1,13 @@
+//! The planner and the gate in worlds that are made for them; all time is virtual.
+
+mod support;
+
+mod corpus;
+mod gate;
+mod gate_operations;
+mod lies;
+mod lifecycle;
+mod matrix;
+mod operations;
+mod properties;
+mod simulation;
