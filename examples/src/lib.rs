@@ -1,0 +1,229 @@
+//! Which URL is fetched by which crate: the table behind the `segfetch` command.
+//!
+//! [`Schemes`] makes a [`RangeSource`] of a URL. URLs that lead to one account on one server share a client, so that its sessions, and
+//! what was learned about the server, serve them all.
+//!
+//! ```
+//! use segfetch_cli::Schemes;
+//!
+//! let schemes = Schemes::new();
+//! let remote = schemes.remote("ftp://anna:secret@ftp.example.org/pub/disc.iso")?;
+//! assert_eq!(remote.name.as_deref(), Some(&b"disc.iso"[..]));
+//! assert_eq!(remote.source.label(), "ftp://anna@ftp.example.org/pub/disc.iso");
+//! # Ok::<(), segfetch_cli::SchemeError>(())
+//! ```
+
+use std::sync::{Mutex, PoisonError};
+
+use ftp_proto::client::{Client, Config};
+use ftp_proto::conn::Credentials;
+use ftp_proto::source::{FtpSource, NotAFile};
+use ftp_proto::wire::{Host, InvalidArg, Secret, Url, UrlError};
+use segfetch::source::RangeSource;
+use thiserror::Error;
+
+/// The environment variable with the password for URLs that name a user and no password.
+pub const PASSWORD_VARIABLE: &str = "SEGFETCH_PASSWORD";
+
+/// Schemes that will be, and are not yet.
+const NOT_YET: [&str; 12] =
+    ["ftps", "ftpes", "http", "https", "mms", "mmst", "mmsu", "mmsh", "rtsp", "rtsps", "rtspu", "pnm"];
+
+/// A file that can be fetched.
+#[derive(Debug)]
+pub struct Remote {
+    /// The file.
+    pub source: Box<dyn RangeSource>,
+    /// The last part of the URL's path, decoded. Hostile: check before using it as a path.
+    pub name: Option<Vec<u8>>,
+}
+
+/// Makes sources of URLs.
+#[derive(Debug, Default)]
+pub struct Schemes {
+    password: Option<Secret>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ftp: Vec<Client>,
+    /// The one server that the password is for.
+    password_for: Option<String>,
+}
+
+/// Why a URL cannot be fetched. No text contains a password.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SchemeError {
+    /// The scheme will be supported one day.
+    #[error("{0}:// is not supported yet; today it is ftp:// alone")]
+    NotYet(String),
+    /// Nobody here knows the scheme.
+    #[error("{0}:// is not a scheme that is known here; ftp:// is")]
+    Unknown(String),
+    /// It does not begin with a scheme.
+    #[error("not a URL: it has to begin with ftp://")]
+    NotAUrl,
+    /// It is an FTP URL with a mistake in it.
+    #[error("not a usable FTP URL: {0}")]
+    Ftp(#[from] UrlError),
+    /// It is an FTP URL of something that has no bytes to fetch.
+    #[error("{url} cannot be fetched: {reason}")]
+    NotAFile {
+        /// The URL, without its password.
+        url: String,
+        /// Why not.
+        reason: NotAFile,
+    },
+    /// The password in the environment cannot be sent.
+    #[error("the password in {PASSWORD_VARIABLE} cannot be sent: {0}")]
+    Password(#[from] InvalidArg),
+    /// One password, two servers: one of them would learn the password of the other.
+    #[error("{PASSWORD_VARIABLE} would be sent to more than one server, {0} and {1}; run the command once for each")]
+    PasswordForTwo(String, String),
+}
+
+impl Schemes {
+    /// Knows no password but those in URLs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the password from the environment variable [`PASSWORD_VARIABLE`], if it is set.
+    ///
+    /// # Errors
+    /// [`SchemeError::Password`].
+    pub fn from_env() -> Result<Self, SchemeError> {
+        let password = std::env::var_os(PASSWORD_VARIABLE).map(|value| Secret::new(value.into_encoded_bytes()));
+        Ok(Self { password: password.transpose()?, state: Mutex::default() })
+    }
+
+    /// The file behind a URL. Connects to nothing.
+    ///
+    /// # Errors
+    /// [`SchemeError`].
+    pub fn remote(&self, url: &str) -> Result<Remote, SchemeError> {
+        let (scheme, _) = url.split_once("://").ok_or(SchemeError::NotAUrl)?;
+        let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        match scheme.to_ascii_lowercase().as_str() {
+            "ftp" => self.ftp(&Url::parse(url)?),
+            _ if !is_scheme || scheme.is_empty() => Err(SchemeError::NotAUrl),
+            scheme if NOT_YET.contains(&scheme) => Err(SchemeError::NotYet(scheme.to_owned())),
+            scheme => Err(SchemeError::Unknown(scheme.to_owned())),
+        }
+    }
+
+    fn ftp(&self, url: &Url) -> Result<Remote, SchemeError> {
+        let source = FtpSource::new(self.ftp_client(url)?, url);
+        let source = source.map_err(|reason| SchemeError::NotAFile { url: url.to_string(), reason })?;
+        Ok(Remote { source: Box::new(source), name: url.file_name().map(<[u8]>::to_vec) })
+    }
+
+    fn ftp_client(&self, url: &Url) -> Result<Client, SchemeError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = state.ftp.iter().find(|client| client.serves(url)) {
+            return Ok(client.clone());
+        }
+        let client = match (&self.password, url.user(), url.password()) {
+            (Some(password), Some(user), None) => {
+                let server = format!("{}:{}", url.host(), url.port());
+                if let Some(first) = state.password_for.replace(server.clone()).filter(|first| *first != server) {
+                    return Err(SchemeError::PasswordForTwo(first, server));
+                }
+                let credentials = Credentials::new(user.clone(), password.clone());
+                Client::with_credentials(&host_name(url.host()), url.port(), credentials, Config::default())
+            }
+            _ => Client::new(url, Config::default()),
+        };
+        state.ftp.push(client.clone());
+        Ok(client)
+    }
+}
+
+/// A host as a resolver wants it: IPv6 without brackets.
+fn host_name(host: &Host) -> String {
+    match host {
+        Host::Name(name) => name.clone(),
+        Host::V4(address) => address.to_string(),
+        Host::V6(address) => address.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_password() -> Schemes {
+        Schemes { password: Some(Secret::new("zyzzyva").unwrap()), state: Mutex::default() }
+    }
+
+    fn clients(schemes: &Schemes) -> usize {
+        schemes.state.lock().unwrap().ftp.len()
+    }
+
+    #[test]
+    fn urls_of_one_account_on_one_server_share_a_client() {
+        let schemes = Schemes::new();
+        for url in ["ftp://h/a", "ftp://H:21/b/c", "ftp://h/d"] {
+            schemes.remote(url).unwrap();
+        }
+        assert_eq!(clients(&schemes), 1);
+        for url in ["ftp://h:2121/a", "ftp://anna@h/a", "ftp://other/a"] {
+            schemes.remote(url).unwrap();
+        }
+        assert_eq!(clients(&schemes), 4);
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_is_told_from_what_is_unknown() {
+        let schemes = Schemes::new();
+        for scheme in NOT_YET {
+            let error = schemes.remote(&format!("{scheme}://h/f")).unwrap_err();
+            assert!(matches!(&error, SchemeError::NotYet(name) if name == scheme), "{error}");
+        }
+        assert!(matches!(schemes.remote("gopher://h/f"), Err(SchemeError::Unknown(_))));
+        for text in ["", "h/f", "://h", "ftp:/h/f", "a b://h"] {
+            assert!(matches!(schemes.remote(text), Err(SchemeError::NotAUrl)), "{text}");
+        }
+        assert!(matches!(schemes.remote("ftp://"), Err(SchemeError::Ftp(_))));
+    }
+
+    #[test]
+    fn no_text_contains_a_password() {
+        let schemes = with_password();
+        for url in [
+            "ftp://a:zyzzyva@h/f",
+            "ftp://a@h/f",
+            "ftp://a:zyzzyva@h:0/f",
+            "ftp://a:zyzzyva%00@h/",
+            "a:zyzzyva://h/f",
+            "x://a:zyzzyva@h/f",
+        ] {
+            let text = match schemes.remote(url) {
+                Ok(remote) => format!("{remote:?} {}", remote.source.label()),
+                Err(error) => format!("{error:?} {error}"),
+            };
+            assert!(!text.contains("zyzzyva"), "{text}");
+        }
+        assert!(!format!("{schemes:?}").contains("zyzzyva"));
+    }
+
+    #[test]
+    fn one_password_goes_to_one_server() {
+        let schemes = with_password();
+        schemes.remote("ftp://anna@h/a").unwrap();
+        schemes.remote("ftp://bert@h/a").unwrap();
+        schemes.remote("ftp://other/a").unwrap();
+        schemes.remote("ftp://anna:own@other/a").unwrap();
+        assert!(matches!(schemes.remote("ftp://anna@third/a"), Err(SchemeError::PasswordForTwo(..))));
+    }
+
+    #[test]
+    fn the_name_is_the_last_part_of_the_path_decoded() {
+        let name = |url| Schemes::new().remote(url).unwrap().name;
+        assert!(matches!(Schemes::new().remote("ftp://h/d/"), Err(SchemeError::NotAFile { .. })));
+        assert_eq!(name("ftp://h/a/b%20c.iso;type=i").as_deref(), Some(&b"b c.iso"[..]));
+        assert_eq!(name("ftp://h/a/%FF").as_deref(), Some(&b"\xff"[..]));
+    }
+}

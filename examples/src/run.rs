@@ -1,0 +1,232 @@
+//! A run of the command: every URL a download, all under one engine.
+//!
+//! The downloads live on the runtime's own threads. Whatever is shown is shown by the main thread alone, so that a terminal
+//! or a pipe that does not take it slows nothing down: the engine drops the events that nobody reads in time.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::time::Instant;
+
+use segfetch::source::RangeSource;
+use segfetch::{Download, DownloadError, Engine, EngineConfig, Event, Progress, Stage};
+use segfetch_cli::{Remote, Schemes};
+use tokio::sync::mpsc;
+
+use crate::args::Fetch;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::naming::{self, clean, printable};
+use crate::render::{self, Loudness, Subject, Summary};
+use crate::signals::{self, Stop};
+use crate::stream::{self, News, StreamError};
+
+/// Messages that may wait for the screen.
+const QUEUE: usize = 64;
+
+/// What a download tells the screen.
+enum Message {
+    Event(Event),
+    Progress(Progress),
+    Ended(Result<Summary, Failure>),
+}
+
+/// A download's way to the screen.
+#[derive(Clone)]
+struct Screen {
+    id: usize,
+    to: mpsc::Sender<(usize, Message)>,
+}
+
+impl Screen {
+    /// Waits while the screen is behind; the engine does not wait for us.
+    async fn tell(&self, message: Message) {
+        let _ = self.to.send((self.id, message)).await;
+    }
+}
+
+/// Fetches everything.
+///
+/// # Errors
+/// If the command line cannot be carried out; then nothing was begun.
+pub(crate) async fn fetch(args: &Fetch, schemes: &Schemes, stop: Stop) -> Result<Exit, Failure> {
+    let (remotes, subjects) = plan(args, schemes)?;
+    let engine = Engine::new(EngineConfig::default())
+        .map_err(|error| Failure::new(Exit::Other, format!("cannot start: {error}")))?;
+    engine.set_rate_limit(args.limit_rate);
+    let loudness = match (args.quiet, args.verbose) {
+        (true, _) => Loudness::Quiet,
+        (_, true) => Loudness::Verbose,
+        _ => Loudness::Normal,
+    };
+    let mut views = render::views(&subjects, loudness, args.json);
+    let (to, mut messages) = mpsc::channel(QUEUE);
+    for (id, (remote, subject)) in remotes.into_iter().zip(&subjects).enumerate() {
+        let screen = Screen { id, to: to.clone() };
+        match &subject.target {
+            Some(target) => {
+                let mut download = Download::new(remote.source, target)
+                    .connections(args.engine_connections())
+                    .on_change(args.engine_on_change())
+                    .if_exists(args.engine_if_exists())
+                    .verify(args.engine_verify())
+                    .patience(args.patience);
+                if let Some(digest) = &args.checksum {
+                    download = download.expect_digest(digest.clone());
+                }
+                tokio::spawn(to_file(engine.clone(), download, subject.clone(), screen, stop.clone()));
+            }
+            None => {
+                let rate = args.limit_rate.and_then(NonZeroU64::new);
+                let options = stream::Options { patience: args.patience, rate, expected: args.checksum.clone() };
+                tokio::spawn(to_stdout(remote.source, options, screen, stop.clone()));
+            }
+        }
+    }
+    drop(to);
+    // Only now: a screen that takes nothing does not keep downloads from beginning.
+    (0..subjects.len()).for_each(|id| views.iter_mut().for_each(|view| view.started(id)));
+    let mut exit = Exit::Done;
+    let mut asked = std::pin::pin!(signals::asked(stop));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            _ = &mut asked, if !stopping => {
+                stopping = true;
+                views.iter_mut().for_each(|view| view.stopping());
+            }
+            message = messages.recv() => match message {
+                None => break,
+                Some((id, Message::Event(event))) => views.iter_mut().for_each(|view| view.event(id, &event)),
+                Some((id, Message::Progress(progress))) => {
+                    let now = Instant::now();
+                    views.iter_mut().for_each(|view| view.progress(now, id, &progress));
+                }
+                Some((id, Message::Ended(result))) => {
+                    exit = exit.worse(result.as_ref().err().map_or(Exit::Done, |failure| failure.exit));
+                    views.iter_mut().for_each(|view| view.ended(id, &result));
+                }
+            }
+        }
+    }
+    views.iter_mut().for_each(|view| view.finished(exit));
+    Ok(exit)
+}
+
+/// Finds out what goes where, before anything is begun.
+fn plan(args: &Fetch, schemes: &Schemes) -> Result<(Vec<Remote>, Vec<Subject>), Failure> {
+    let usage = |error: &dyn std::error::Error| Failure::new(Exit::Usage, error.to_string());
+    let several = args.urls.len() > 1;
+    let mut remotes = Vec::new();
+    let mut subjects = Vec::new();
+    for url in &args.urls {
+        let remote = schemes.remote(url).map_err(|error| usage(&error))?;
+        let url = clean(remote.source.label());
+        let target = if args.to_stdout() {
+            None
+        } else {
+            let name = remote.name.as_deref();
+            Some(naming::target(args.output.as_deref(), &url, name, several).map_err(|error| usage(&error))?)
+        };
+        let name = target.as_ref().and_then(|path| path.file_name()).map_or_else(|| url.clone(), printable);
+        remotes.push(remote);
+        subjects.push(Subject { url, name, target });
+    }
+    let targets = subjects.iter().filter_map(|subject| Some((&*subject.url, subject.target.as_deref()?)));
+    naming::check_collisions(targets).map_err(|error| usage(&error))?;
+    Ok((remotes, subjects))
+}
+
+/// Carries one download through, and tells the screen.
+async fn to_file(engine: Engine, download: Download, subject: Subject, screen: Screen, stop: Stop) {
+    let mut job = engine.start(download);
+    let (mut events, mut progress, canceller) = (job.events(), job.progress(), job.canceller());
+    let asked = stop.clone();
+    // On its own, so that it also works while the screen takes nothing.
+    let cancelling = tokio::spawn(async move {
+        signals::asked(asked).await;
+        canceller.cancel();
+    });
+    let mut joined = std::pin::pin!(job.join());
+    let (mut telling, mut moving) = (true, true);
+    let result = loop {
+        tokio::select! {
+            result = &mut joined => break result,
+            event = events.next(), if telling => match event {
+                Some(event) => screen.tell(Message::Event(event)).await,
+                None => telling = false,
+            },
+            changed = progress.changed(), if moving => match changed {
+                Ok(()) => {
+                    let latest = progress.borrow_and_update().clone();
+                    screen.tell(Message::Progress(latest)).await;
+                }
+                Err(_) => moving = false,
+            },
+        }
+    };
+    cancelling.abort();
+    while telling {
+        match events.next().await {
+            Some(event) => screen.tell(Message::Event(event)).await,
+            None => telling = false,
+        }
+    }
+    let last = progress.borrow().clone();
+    screen.tell(Message::Progress(last.clone())).await;
+    let signal = *stop.borrow();
+    let result =
+        result.map(Summary::from).map_err(|error| Failure::of(&error, subject.target.as_deref(), signal, &last));
+    screen.tell(Message::Ended(result)).await;
+}
+
+/// Streams one file, and tells the screen.
+async fn to_stdout(source: Box<dyn RangeSource>, options: stream::Options, screen: Screen, stop: Stop) {
+    let began = Instant::now();
+    let mut progress = Progress::default();
+    let tell = |news: News<'_>| {
+        let message = match news {
+            News::Probed(info) => {
+                (progress.total, progress.stage) = (info.extent.known(), Stage::Receiving);
+                Message::Event(Event::Probed(Box::new(info.clone())))
+            }
+            News::At(at) => {
+                progress.received = at;
+                progress.rate = (at as f64 / began.elapsed().as_secs_f64().max(0.001)) as u64;
+                Message::Progress(progress.clone())
+            }
+            News::Event(event) => Message::Event(event),
+        };
+        // What does not fit is not shown; the stream does not wait for the screen.
+        let _ = screen.to.try_send((screen.id, message));
+    };
+    let mut out = tokio::io::stdout();
+    let result = tokio::select! {
+        result = stream::copy(&*source, &mut out, &options, tell) => result,
+        _ = signals::asked(stop.clone()) => Err(DownloadError::Cancelled { durable: 0 }.into()),
+    };
+    let result = match result {
+        Ok(streamed) => Ok(Summary {
+            path: None,
+            len: streamed.len,
+            fetched: streamed.len,
+            resumed: 0,
+            elapsed: began.elapsed(),
+            integrity: streamed.integrity,
+            opens: streamed.opens,
+            retries: streamed.retries,
+            refusals: 0,
+            already_complete: false,
+            sha256: streamed.sha256,
+        }),
+        Err(StreamError::Download(error)) => Err(Failure::of(&error, None, *stop.borrow(), &Progress::default())),
+        Err(StreamError::Output(error)) => Err(Failure::new(Exit::Storage, output_gone(&error))),
+    };
+    screen.tell(Message::Ended(result)).await;
+}
+
+fn output_gone(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => "the reader of standard output has gone away".into(),
+        _ => format!("cannot write to standard output: {error}"),
+    }
+}

@@ -1,0 +1,10 @@
+//! The built command against FTP servers in this process. No test waits by the clock: each waits for a line or a counter.
+
+mod download;
+mod hostile;
+mod json;
+mod names;
+mod resume;
+mod secrets;
+mod stream;
+mod support;

@@ -1,0 +1,43 @@
+//! The examples run alone, and do what they say.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// An example that cargo has built beside the command, as it does for `cargo test` without `--test`.
+fn example(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_segfetch")).with_file_name("examples").join(name);
+    assert!(path.exists(), "build it first: cargo build -p segfetch-cli --examples");
+    path
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[test]
+fn download_fetches_a_file() {
+    let said = output(&mut Command::new(example("download")));
+    assert!(said.starts_with("67108864 bytes in "), "{said}");
+}
+
+#[test]
+fn custom_source_copies_a_file() {
+    let said = output(&mut Command::new(example("custom_source")));
+    assert!(said.starts_with("33554432 bytes with ") && said.ends_with(", equal\n"), "{said}");
+}
+
+#[test]
+fn quickstart_kills_resumes_compares_and_cleans_up() {
+    let tmp = tempfile::tempdir().unwrap();
+    let said =
+        output(Command::new(example("quickstart")).env("SEGFETCH_QUICKSTART_MIB", "32").env("TMPDIR", tmp.path()));
+    for part in
+        ["Killed by SIGKILL", "disc.iso.part.sfj", "on both sides", "connections at once       4", "SHA-256 equal"]
+    {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+    assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 0, "the temporary directory is cleaned up");
+}

@@ -1,0 +1,143 @@
+//! The client of one server.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use super::download::{Download, Prepared};
+use super::error::{ConnectError, OpenError};
+use super::pool::Pool;
+use super::site::{Site, host_name};
+use crate::conn::{Credentials, FileFacts, Quirks};
+use crate::wire::{Arg, Path, Secret, Url};
+
+/// A client of one server and one account. Cheap to clone; clones share sessions and what was learned about the server.
+///
+/// All of it works on the caller's own task, but for one task that looks after sessions nobody uses. Every future may be
+/// dropped at any await: the session goes back to the pool, by way of retirement if something was under way.
+///
+/// ```no_run
+/// use bytes::BytesMut;
+/// use ftp_proto::client::{Client, Config};
+/// use ftp_proto::wire::Url;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let url = Url::parse("ftp://ftp.example.org/pub/file.iso")?;
+/// let client = Client::new(&url, Config::default());
+/// let mut download = client.download(url.path(), 1 << 20).await?; // from the second MiB on
+/// let mut buffer = BytesMut::with_capacity(64 << 10);
+/// while download.read(&mut buffer).await? > 0 {
+///     buffer.clear(); // do something with it
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(super) site: Arc<Site>,
+}
+
+impl Client {
+    /// A client of the server that the URL names, with the URL's account or as `anonymous`. Connects to nothing yet.
+    pub fn new(url: &Url, config: Config) -> Self {
+        let anonymous = || Arg::new("anonymous").expect("a constant that is a valid argument");
+        // RFC 1635 asks for a mail address; none is told, and servers look for the @ at most.
+        let guest = || Secret::new("guest@").expect("a constant that is a valid secret");
+        let user = url.user().cloned().unwrap_or_else(anonymous);
+        let password = url.password().cloned();
+        let password = password.unwrap_or_else(|| match url.user() {
+            None => guest(),
+            Some(_) => Secret::new("").expect("the empty secret is valid"),
+        });
+        Self::with_credentials(&host_name(url.host()), url.port(), Credentials::new(user, password), config)
+    }
+
+    /// A client of a server by its name or address (IPv6 without brackets).
+    pub fn with_credentials(host: &str, port: u16, credentials: Credentials, config: Config) -> Self {
+        let pool = Pool::new(config.limits);
+        Self { site: Arc::new(Site { host: host.to_owned(), port, credentials, config, pool }) }
+    }
+
+    /// Whether the URL names this server and account, so that its files can be fetched with this client.
+    pub fn serves(&self, url: &Url) -> bool {
+        let other = Self::new(url, self.site.config.clone());
+        let (a, b) = (&self.site, &other.site);
+        a.host == b.host
+            && a.port == b.port
+            && a.credentials.user == b.credentials.user
+            && (url.password().is_none() || a.credentials.password == b.credentials.password)
+    }
+
+    /// Host, port and user: what a server counts sessions by. No secret.
+    pub fn host_key(&self) -> String {
+        format!("{}:{}:{}", self.site.host, self.site.port, self.site.credentials.user)
+    }
+
+    /// Asks what a file is.
+    ///
+    /// # Errors
+    /// [`OpenError`]: there is no session, or the server says that there is no such file.
+    pub async fn probe(&self, path: &Path) -> Result<FileFacts, OpenError> {
+        let (_lease, facts) = self.site.ask(named(path)?, false).await?;
+        match &facts.refusal {
+            _ if facts.is_directory => Err(OpenError::Directory),
+            Some(reply) => Err(OpenError::Refused { reply: reply.clone(), exists: false }),
+            None => Ok(facts),
+        }
+    }
+
+    /// Asks what a file is and makes the server ready to send it. Nothing is sent before [`Prepared::start`].
+    ///
+    /// Never waits for a session that is in use elsewhere.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a refusal of the file itself comes with [`Prepared::start`].
+    pub async fn prepare(&self, path: &Path) -> Result<Prepared, OpenError> {
+        let (lease, facts) = self.site.ask(named(path)?, true).await?;
+        if facts.is_directory {
+            return Err(OpenError::Directory);
+        }
+        Ok(Prepared::new(self.clone(), path.clone(), lease, facts))
+    }
+
+    /// Starts to download a file at byte `from`. If the server admits no further session, waits for one of this client's to
+    /// become free, up to [`Timeouts::session`](super::Timeouts::session).
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn download(&self, path: &Path, from: u64) -> Result<Download, OpenError> {
+        let until = tokio::time::Instant::now() + self.site.config.timeouts.session;
+        loop {
+            let live = self.site.pool.live();
+            let error = match self.prepare(path).await {
+                Ok(prepared) => return prepared.start(from, None).await,
+                Err(error) => error,
+            };
+            let limited = matches!(error, OpenError::Connect(ConnectError::LimitReached { .. }));
+            if !limited || live == 0 {
+                return Err(error);
+            }
+            if tokio::time::timeout_at(until, self.site.pool.wait_for_change(live)).await.is_err() {
+                return Err(error);
+            }
+        }
+    }
+
+    /// What was learned about the server so far.
+    pub fn quirks(&self) -> Quirks {
+        self.site.pool.quirks()
+    }
+
+    /// Sessions that are logged in, or on their way there: in use, idle, and being retired.
+    pub fn sessions(&self) -> usize {
+        self.site.pool.live()
+    }
+
+    /// Sessions that are ready for use at once.
+    pub fn idle_sessions(&self) -> usize {
+        self.site.pool.idle()
+    }
+}
+
+fn named(path: &Path) -> Result<&Path, OpenError> {
+    path.file().map(|_| path).ok_or(OpenError::Directory)
+}

@@ -1,0 +1,240 @@
+//! One transfer, from the answer of the server to its last word.
+
+use std::fmt;
+use std::future::poll_fn;
+
+use bytes::{BufMut, BytesMut};
+
+use super::client::Client;
+use super::error::{OpenError, ReadError};
+use super::lease::Lease;
+use super::session::Got;
+use crate::conn::{Ending, Event, FileFacts, Restart};
+use crate::wire::Path;
+
+/// A file that the server is ready to send.
+pub struct Prepared {
+    client: Client,
+    path: Path,
+    lease: Lease,
+    facts: FileFacts,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("path", &self.path).field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    pub(super) fn new(client: Client, path: Path, lease: Lease, facts: FileFacts) -> Self {
+        Self { client, path, lease, facts }
+    }
+
+    /// What the server says about the file now.
+    pub fn facts(&self) -> &FileFacts {
+        &self.facts
+    }
+
+    /// Whether the server can end a transfer where it is asked to (`RANG`).
+    pub fn can_end_exactly(&self) -> bool {
+        let quirks = self.lease.machine.quirks();
+        !quirks.no_rang && quirks.features.as_ref().is_some_and(|features| features.rang_stream)
+    }
+
+    /// Starts the transfer at byte `start`. With `exact_end` the server is asked to end before that offset; for that
+    /// [`can_end_exactly`](Self::can_end_exactly), and the end is not behind the end of the file.
+    ///
+    /// The first start behind 0 on a server, and the first one behind 2 GiB and 4 GiB, is preceded by a proof: the last byte
+    /// of the file is fetched, which must be one byte. Servers that answer 350 and start elsewhere are found out by that.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn start(self, start: u64, exact_end: Option<u64>) -> Result<Download, OpenError> {
+        if let Some(size) = self.facts.size
+            && start > size
+        {
+            return Err(OpenError::BeyondEnd { size });
+        }
+        let prepared = if start > 0 && exact_end.is_none() { self.prove_restart(start).await? } else { self };
+        let (lease, facts) = prepared.transfer(start, exact_end).await?;
+        Ok(Download { lease: Some(lease), facts, start, received: 0, end: None })
+    }
+
+    /// Makes the data connection; by `PASV` if the port that `EPSV` named cannot be reached. Some NAT helpers open the port
+    /// of `PASV` only, so that is tried before giving up, and remembered if it helps.
+    async fn transfer(self, start: u64, exact_end: Option<u64>) -> Result<(Lease, FileFacts), OpenError> {
+        let Self { client, path, mut lease, facts } = self;
+        let may_try_pasv = !lease.machine.quirks().no_epsv && lease.machine.is_pasv_allowed();
+        match lease.start(start, exact_end, exists(&facts)).await {
+            Ok(()) => return Ok((lease, facts)),
+            Err(OpenError::DataConnection(_)) if may_try_pasv => {}
+            Err(error) => return Err(error),
+        }
+        drop(lease);
+        let pool = &client.site.pool;
+        pool.learn(|quirks| quirks.no_epsv = true);
+        let (mut lease, facts) = client.site.ask(&path, true).await?;
+        let started = lease.start(start, exact_end, exists(&facts)).await;
+        if let Err(OpenError::DataConnection(_)) = started {
+            lease.machine.quirks_mut().no_epsv = false;
+            pool.learn(|quirks| quirks.no_epsv = false);
+        }
+        started.map(|()| (lease, facts))
+    }
+
+    /// Makes sure that the server starts where it is asked to.
+    async fn prove_restart(self, start: u64) -> Result<Self, OpenError> {
+        let quirks = self.lease.machine.quirks();
+        let size = match (quirks.restart, self.facts.size) {
+            (Restart::Refused | Restart::Lies, _) => return Err(OpenError::StartRefused(None)),
+            (_, None | Some(0 | 1)) => return Ok(self),
+            _ if quirks.is_restart_proven(start) => return Ok(self),
+            (_, Some(size)) => size,
+        };
+        let Self { client, path, mut lease, .. } = self;
+        let lies = fetch_last_byte(&mut lease, size).await?;
+        // The port has been used up, so it is armed again; a file that grew meanwhile proves nothing.
+        lease.settle().await;
+        let (lease, facts) = if lease.is_settled() {
+            lease.ask(&path, true).map_err(OpenError::Session)?;
+            let facts = lease.facts().await?;
+            (lease, facts)
+        } else {
+            drop(lease);
+            client.site.ask(&path, true).await?
+        };
+        if lies && facts.size == Some(size) {
+            client.site.pool.learn(|quirks| quirks.restart = Restart::Lies);
+            return Err(OpenError::StartRefused(None));
+        }
+        Ok(Self { client, path, lease, facts })
+    }
+}
+
+/// Whether the server shows in any way that the file is there.
+fn exists(facts: &FileFacts) -> bool {
+    facts.refusal.is_none() && (facts.size.is_some() || facts.modified().is_some())
+}
+
+/// Fetches the last byte of a file. Exactly one must come; returns whether it did not.
+async fn fetch_last_byte(lease: &mut Lease, size: u64) -> Result<bool, OpenError> {
+    let last = size.saturating_sub(1);
+    match lease.start(last, None, true).await {
+        Ok(()) => {}
+        // It says nothing about where a transfer would have started; the next one will tell.
+        Err(OpenError::Refused { .. } | OpenError::DataConnection(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let mut byte = BytesMut::with_capacity(8);
+    let ending = loop {
+        match poll_fn(|cx| lease.poll_body(cx, &mut byte)).await.map_err(OpenError::Session)? {
+            Got::Event(Event::Ended(ending)) => break ending,
+            Got::Bytes(_) | Got::Event(_) => {}
+        }
+    };
+    if ending == Ending::Complete {
+        lease.machine.quirks_mut().restart = Restart::Works { up_to: last };
+    }
+    Ok(matches!(ending, Ending::Overrun | Ending::Short(_)))
+}
+
+/// A transfer that the server has accepted.
+///
+/// Dropping it ends it, and gives the session back in the background.
+pub struct Download {
+    /// `None` when the transfer is over, so that the session is free for others at once.
+    lease: Option<Lease>,
+    facts: FileFacts,
+    start: u64,
+    received: u64,
+    end: Option<Result<(), ReadError>>,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("start", &self.start)
+            .field("received", &self.received)
+            .field("facts", &self.facts)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Download {
+    /// What the server said about the file just before the transfer.
+    pub fn facts(&self) -> &FileFacts {
+        &self.facts
+    }
+
+    /// Offset of the first byte.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Offset of the next byte.
+    pub fn position(&self) -> u64 {
+        self.start.saturating_add(self.received)
+    }
+
+    /// Reads into the spare room of `buf` and returns how many bytes came; 0 when the server has confirmed that the transfer
+    /// is complete. Waits for as long as the server is silent. Cancel safe.
+    ///
+    /// # Errors
+    /// [`ReadError`]; every later call gives the same one.
+    pub async fn read<B: BufMut>(&mut self, buf: &mut B) -> Result<usize, ReadError> {
+        if !buf.has_remaining_mut() {
+            return Ok(0);
+        }
+        while let Some(lease) = &mut self.lease {
+            match poll_fn(|cx| lease.poll_body(cx, buf)).await {
+                Ok(Got::Bytes(n)) => {
+                    self.received = self.received.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+                    return Ok(n);
+                }
+                Ok(Got::Event(event)) => self.take_in(event),
+                Err(error) => self.end_with(Err(error.into())),
+            }
+        }
+        self.end.clone().unwrap_or(Ok(())).map(|()| 0)
+    }
+
+    /// Pending while the session is healthy; resolves with what ended it. Reads no byte of the body. Cancel safe.
+    pub async fn hold(&mut self) -> ReadError {
+        while let Some(lease) = &mut self.lease {
+            let watched = poll_fn(|cx| match lease.poll_event(cx) {
+                std::task::Poll::Pending if !lease.is_alive() => std::task::Poll::Ready(None),
+                watched => watched.map(Some),
+            });
+            match watched.await {
+                None => return ReadError::Lost,
+                Some(Ok(event)) => self.take_in(event),
+                Some(Err(error)) => self.end_with(Err(error.into())),
+            }
+        }
+        match &self.end {
+            Some(Err(error)) => error.clone(),
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Ends the transfer early and waits until the session is in step again: a round trip as a rule,
+    /// [`Timeouts::handover`](super::Timeouts::handover) at most. What takes longer goes on in the background.
+    pub async fn stop(mut self) {
+        if let Some(mut lease) = self.lease.take() {
+            let _ = tokio::time::timeout(lease.handover, lease.settle()).await;
+        }
+    }
+
+    fn take_in(&mut self, event: Event) {
+        if let Event::Ended(ending) = event {
+            self.end_with(ReadError::of(ending).map_or(Ok(()), Err));
+        }
+    }
+
+    fn end_with(&mut self, end: Result<(), ReadError>) {
+        self.end.get_or_insert(end);
+        self.lease = None;
+    }
+}

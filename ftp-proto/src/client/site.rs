@@ -1,0 +1,218 @@
+//! Getting a session: reuse, wait for one that is being retired, or log in.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::config::Config;
+use super::connector::Target;
+use super::error::{ConnectError, OpenError};
+use super::lease::Lease;
+use super::pool::Pool;
+use super::session::{Peer, Session, now};
+use crate::conn::{self, Awaited, Connection, Credentials, Event, FileFacts};
+use crate::wire::{self, Host, Path, Reply};
+
+/// Sessions that turn out to be dead before a new one is opened: as many as a server that was restarted left behind.
+const MAX_STALE: usize = 64;
+
+/// One server and one account on it.
+pub(super) struct Site {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) credentials: Credentials,
+    pub(super) config: Config,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.credentials.user)
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The name of a host as a connector wants it.
+pub(super) fn host_name(host: &Host) -> String {
+    match host {
+        Host::Name(name) => name.clone(),
+        Host::V4(address) => address.to_string(),
+        Host::V6(address) => address.to_string(),
+    }
+}
+
+impl Site {
+    /// A session that has answered what the file is, and has a port for it if `passive`.
+    ///
+    /// Never waits for a session that somebody uses: it reuses an idle one, takes over one that is being retired, or tries
+    /// once for a new one.
+    pub(super) async fn ask(&self, path: &Path, passive: bool) -> Result<(Lease, FileFacts), OpenError> {
+        let handover = Instant::now() + self.config.timeouts.handover;
+        let mut stale = 0;
+        let mut serial = false;
+        loop {
+            let (mut lease, fresh) = match self.pool.take_idle(path) {
+                Some((session, idle)) if stale < MAX_STALE => (self.reuse(session, idle), false),
+                _ if self.pool.wait_for_retiring(handover).await => continue,
+                _ => (self.connect().await?, true),
+            };
+            lease.ask(path, passive).map_err(OpenError::Session)?;
+            let answer = match self.log_in(&mut lease, fresh).await {
+                Ok(()) => lease.facts().await,
+                Err(ConnectError::Session(error)) => Err(OpenError::Session(error)),
+                Err(error) => return Err(error.into()),
+            };
+            match answer {
+                // It had died while it was idle. Nothing that matters has been asked of it.
+                Err(OpenError::Session(_)) if !fresh => stale += 1,
+                Err(OpenError::Session(conn::Error::Pipelining)) if !serial => {
+                    serial = true;
+                    self.pool.learn(|quirks| quirks.serial = true);
+                }
+                Err(OpenError::Session(error)) => return Err(self.judge_loss(error, fresh).into()),
+                answer => {
+                    let answer = match self.ask_doubled(&mut lease, path, passive, &answer).await {
+                        Some(facts) => Ok(facts),
+                        None => answer,
+                    };
+                    return answer.map(|facts| (lease, facts));
+                }
+            }
+        }
+    }
+
+    /// Asks again with every 0xFF sent twice, if the name has one and is not found: Telnet wants it so, most servers do not.
+    /// `None` if that is no better.
+    async fn ask_doubled(
+        &self,
+        lease: &mut Lease,
+        path: &Path,
+        passive: bool,
+        answer: &Result<FileFacts, OpenError>,
+    ) -> Option<FileFacts> {
+        let refusal = match answer {
+            Ok(facts) => facts.refusal.as_ref()?,
+            Err(OpenError::PathRefused(reply)) => reply,
+            Err(_) => return None,
+        };
+        let has_ff = path.segments().any(|segment| segment.as_bytes().contains(&0xff));
+        if refusal.code != 550 || !has_ff || lease.machine.quirks().doubled_ff || !lease.machine.can_reach(path) {
+            return None;
+        }
+        lease.machine.try_doubled_ff(true);
+        lease.ask(path, passive).ok()?;
+        match lease.facts().await {
+            Ok(facts) if facts.refusal.is_none() => {
+                lease.machine.quirks_mut().doubled_ff = true;
+                Some(facts)
+            }
+            _ => {
+                // The first answer stands, and what was armed for it is gone: arm it again.
+                lease.machine.try_doubled_ff(false);
+                if answer.is_ok() {
+                    lease.ask(path, passive).ok()?;
+                    lease.facts().await.ok()
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    fn reuse(&self, mut session: Session, idle: Duration) -> Lease {
+        session.machine.try_doubled_ff(false);
+        if idle > self.config.limits.unchecked {
+            // The answer comes with the others; a failure shows in the first of them.
+            let _ = session.machine.check(now(), self.config.timeouts.check);
+        }
+        self.lease(session)
+    }
+
+    fn lease(&self, session: Session) -> Lease {
+        Lease::new(session, Arc::clone(&self.pool), self.config.timeouts.handover)
+    }
+
+    async fn connect(&self) -> Result<Lease, ConnectError> {
+        let slot = self.pool.slot().ok_or(ConnectError::LimitReached { reply: None, limit_hint: None })?;
+        let target = Target::Host { name: self.host.clone(), port: self.port };
+        let limit = self.config.timeouts.connect;
+        let connected = timeout(limit, self.config.connector.connect(target)).await;
+        let connected = connected.map_err(|_| ConnectError::TimedOut { host: self.host.clone(), limit })??;
+        let mut config = conn::Config::new(self.credentials.clone()).with_waits(self.config.timeouts.waits);
+        let peer = match connected.peer {
+            Some(address) => {
+                if address.is_ipv6() && address.ip().to_canonical().is_ipv6() {
+                    config = config.without_pasv();
+                }
+                Peer::Address(address)
+            }
+            None => Peer::Name(self.host.clone()),
+        };
+        let machine = Connection::new(now(), config, self.pool.quirks());
+        let session = Session::new(connected.io, peer, Arc::clone(&self.config.connector), machine, slot);
+        Ok(self.lease(session))
+    }
+
+    async fn log_in(&self, lease: &mut Lease, fresh: bool) -> Result<(), ConnectError> {
+        if !fresh && lease.machine.is_logged_in() {
+            return Ok(());
+        }
+        loop {
+            match lease.event().await? {
+                Event::LoggedIn => {
+                    self.pool.account_is_known();
+                    return Ok(());
+                }
+                Event::LoginRefused { step, reply } => return Err(self.judge_refusal(step, reply)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A refused login may be about the account, or about the number of sessions.
+    ///
+    /// Observed: vsftpd, pure-ftpd and pyftpdlib say 421 at the greeting; proftpd says 530 after `PASS`, as for a wrong
+    /// password.
+    fn judge_refusal(&self, step: Awaited, reply: Reply) -> ConnectError {
+        let limit = match reply.code.get() {
+            421 | 430 | 530 if wire::reply_hints_limit(&reply) => true,
+            421 => true,
+            430 | 530 => self.pool.is_account_known(),
+            _ => false,
+        };
+        match reply.class() {
+            _ if limit => ConnectError::LimitReached { limit_hint: limit_hint(&reply), reply: Some(reply) },
+            wire::Class::TransientNegative => ConnectError::Unavailable(reply),
+            _ => ConnectError::Denied { step, reply },
+        }
+    }
+
+    /// A connection that is closed before the greeting, while others of ours are up, is a limit whose 421 was lost.
+    ///
+    /// Observed: pyftpdlib 1.5.7 resets the connection right after its 421.
+    fn judge_loss(&self, error: conn::Error, fresh: bool) -> ConnectError {
+        match error {
+            conn::Error::Closed(Awaited::Greeting) if fresh && self.pool.live() > 1 => {
+                ConnectError::LimitReached { reply: None, limit_hint: None }
+            }
+            error => ConnectError::Session(error),
+        }
+    }
+}
+
+/// The number in parentheses, where servers put it.
+///
+/// Observed: proftpd 1.3.8 (`the maximum number of clients (4) from your host`), pure-ftpd 1.0.50
+/// (`Too many connections (5) from this IP`)
+fn limit_hint(reply: &Reply) -> Option<u16> {
+    let text = reply.lossy();
+    let (_, rest) = text.split_once('(')?;
+    let (number, _) = rest.split_once(')')?;
+    number.trim().parse().ok().filter(|&limit| limit > 0)
+}

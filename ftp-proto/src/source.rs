@@ -1,0 +1,167 @@
+//! The byte-range contract of `segfetch` over FTP.
+//!
+//! ```no_run
+//! use ftp_proto::client::Config;
+//! use ftp_proto::source::FtpSource;
+//! use ftp_proto::wire::Url;
+//! use segfetch_source::{RangeSource, SourceContext};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let source = FtpSource::connect(&Url::parse("ftp://ftp.example.org/pub/file.iso")?, Config::default())?;
+//! println!("{:?}", source.probe(&SourceContext::new()).await?.extent);
+//! # Ok(())
+//! # }
+//! ```
+
+mod errors;
+mod reader;
+mod validator;
+
+use async_trait::async_trait;
+use segfetch_source::{
+    Access, Cost, End, ErrorClass, Extent, HostKey, OpenRequest, Opened, Phase, RangeReader, RangeSource, Sameness,
+    SourceContext, SourceError, SourceInfo, Validator,
+};
+use thiserror::Error;
+
+use crate::client::{Client, Config};
+use crate::conn::{FileFacts, Restart};
+use crate::wire::{Path, Url, UrlType};
+use reader::FtpReader;
+
+/// One file on one server.
+///
+/// Sources of the same server and account should share a [`Client`]: then they share sessions, and what was learned.
+#[derive(Debug)]
+pub struct FtpSource {
+    client: Client,
+    path: Path,
+    label: String,
+}
+
+/// Why a URL is no file to download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotAFile {
+    /// The path ends with `/`, is empty, or `;type=d` asks for a listing.
+    #[error("the URL names a directory")]
+    Directory,
+    /// `;type=a`: offsets mean nothing in text mode.
+    #[error("a transfer in text mode (;type=a) has no byte ranges")]
+    Text,
+    /// The client is one of another server or account.
+    #[error("the client is connected to another server or account")]
+    OtherServer,
+}
+
+impl FtpSource {
+    /// The file that the URL names, with a client of its own. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`NotAFile`].
+    pub fn connect(url: &Url, config: Config) -> Result<Self, NotAFile> {
+        Self::new(Client::new(url, config), url)
+    }
+
+    /// The file that the URL names, with a client that may be shared.
+    ///
+    /// # Errors
+    /// [`NotAFile`].
+    pub fn new(client: Client, url: &Url) -> Result<Self, NotAFile> {
+        if !client.serves(url) {
+            return Err(NotAFile::OtherServer);
+        }
+        match url.url_type() {
+            Some(UrlType::Ascii) => return Err(NotAFile::Text),
+            Some(UrlType::Directory) => return Err(NotAFile::Directory),
+            Some(UrlType::Image) | None => {}
+        }
+        if url.path().file().is_none() {
+            return Err(NotAFile::Directory);
+        }
+        Ok(Self { client, path: url.path().clone(), label: url.to_string() })
+    }
+
+    /// The client, to be shared with other sources.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn access(&self) -> Access {
+        match self.client.quirks().restart {
+            Restart::Refused | Restart::Lies => Access::FromStartOnly,
+            Restart::Unknown | Restart::Works { .. } => Access::Random,
+        }
+    }
+
+    fn has_rang(&self) -> bool {
+        let quirks = self.client.quirks();
+        !quirks.no_rang && quirks.features.is_some_and(|features| features.rang_stream)
+    }
+}
+
+fn extent(facts: &FileFacts) -> Extent {
+    facts.size.map_or(Extent::Unknown, Extent::Known)
+}
+
+#[async_trait]
+impl RangeSource for FtpSource {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
+        let facts = self.client.probe(&self.path).await.map_err(|error| errors::of_open(Phase::Probe, error))?;
+        let mut info = SourceInfo::new(extent(&facts), self.access())
+            .with_validator(validator::of(&facts))
+            .with_host(HostKey::new(self.client.host_key()))
+            .with_cost(Cost::new(3, 1, true))
+            .with_exact_ends(self.has_rang());
+        if let Some(name) = self.path.file_name() {
+            info = info.with_name(name);
+        }
+        if let Some(modified) = facts.modified() {
+            info = info.with_modified(modified.seconds, modified.nanoseconds);
+        }
+        Ok(info)
+    }
+
+    async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        let failed = |error| errors::of_open(Phase::Open, error);
+        let prepared = self.client.prepare(&self.path).await.map_err(failed)?;
+        let facts = prepared.facts().clone();
+        let now = validator::of(&facts);
+        if let Some(expected) = &request.expect
+            && self.compare(expected, &now) == Sameness::Different
+        {
+            return Err(SourceError::new(ErrorClass::Changed, Phase::Open, "the file on the server has changed"));
+        }
+        let start = request.start;
+        let mut opened = Opened::at(start).with_extent(extent(&facts));
+        if now.strength() != segfetch_source::Strength::None {
+            opened = opened.with_validator(now);
+        }
+        match facts.size {
+            Some(size) if start > size => {
+                let message = format!("byte {start} lies behind the end of the file ({size} bytes)");
+                return Err(SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, message));
+            }
+            Some(size) if start == size && size > 0 => return Ok(Box::new(FtpReader::at_the_end(opened))),
+            _ => {}
+        }
+        let exact = match request.end {
+            End::Exact(end) if end > start => Some(end),
+            _ => None,
+        };
+        let rang = exact.filter(|end| prepared.can_end_exactly() && facts.size.is_some_and(|size| *end <= size));
+        let download = prepared.start(start, rang).await.map_err(failed)?;
+        if let Some(end) = rang {
+            opened = opened.with_ends_at(end);
+        }
+        Ok(Box::new(FtpReader::new(opened, download, exact)))
+    }
+
+    fn compare(&self, stored: &Validator, now: &Validator) -> Sameness {
+        validator::compare(stored, now)
+    }
+}

@@ -1,0 +1,11 @@
+//! The control machine: dialogues in virtual time.
+
+mod adversary;
+mod dialogue;
+mod login;
+mod operations;
+mod passive;
+mod paths;
+mod retire;
+mod script;
+mod transfer;
