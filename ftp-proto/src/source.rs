@@ -110,6 +110,10 @@ impl RangeSource for FtpSource {
         &self.label
     }
 
+    fn host(&self) -> Option<HostKey> {
+        Some(HostKey::new(self.client.host_key()))
+    }
+
     async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
         let facts = self.client.probe(&self.path).await.map_err(|error| errors::of_open(Phase::Probe, error))?;
         let mut info = SourceInfo::new(extent(&facts), self.access())

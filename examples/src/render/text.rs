@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indicatif::HumanBytes;
+use segfetch::source::Extent;
 use segfetch::{Event, Integrity, Progress, Stage};
 
 use super::{Loudness, Subject, Summary};
@@ -16,14 +17,16 @@ pub(crate) struct Teller {
     loudness: Loudness,
     /// The last failure that each download was said to have had.
     last_retry: Vec<Option<String>>,
+    /// The length that was said of each download; the engine asks again at the end.
+    extents: Vec<Option<Extent>>,
     /// Whether it was explained what "not verified" means.
     explained: bool,
 }
 
 impl Teller {
     pub(crate) fn new(subjects: Vec<Subject>, loudness: Loudness) -> Self {
-        let last_retry = vec![None; subjects.len()];
-        Self { subjects, loudness, last_retry, explained: false }
+        let (last_retry, extents) = (vec![None; subjects.len()], vec![None; subjects.len()]);
+        Self { subjects, loudness, last_retry, extents, explained: false }
     }
 
     pub(crate) fn loudness(&self) -> Loudness {
@@ -45,6 +48,7 @@ impl Teller {
         }
         let verbose = self.loudness == Loudness::Verbose;
         let text = match event {
+            Event::Probed(info) if self.extents[id].replace(info.extent) == Some(info.extent) => return None,
             Event::Probed(info) => match info.extent.known() {
                 Some(len) => bytes(len),
                 None => "the server does not say how long the file is".into(),
@@ -213,6 +217,16 @@ mod tests {
         assert_eq!(teller.event(0, &retry("reset")), None);
         assert_eq!(teller.event(0, &retry("refused")).as_deref(), Some("f: refused; trying again"));
         assert!(teller.event(0, &Event::Opened { worker: 1, start: 0 }).is_none());
+    }
+
+    #[test]
+    fn a_length_is_told_once() {
+        use segfetch::source::{Access, SourceInfo};
+        let probed = |len| Event::Probed(Box::new(SourceInfo::new(Extent::Known(len), Access::Random)));
+        let mut teller = teller(Loudness::Normal);
+        assert_eq!(teller.event(0, &probed(1 << 10)).as_deref(), Some("f: 1.00 KiB"));
+        assert_eq!(teller.event(0, &probed(1 << 10)), None);
+        assert_eq!(teller.event(0, &probed(1 << 11)).as_deref(), Some("f: 2.00 KiB"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ async fn what_a_server_says_reaches_the_terminal_only_in_print() {
 #[tokio::test]
 async fn a_server_that_ignores_the_offset_never_makes_a_wrong_file() {
     let dir = tempfile::tempdir().unwrap();
-    let server = server(24 << 20).rate(2 << 20).start().unwrap();
+    let server = server(24 << 20).rate(1 << 20).start().unwrap();
     let url = server.url("/f");
     let mut running = crate::support::Running::start(dir.path(), [&url]);
     running.until_durable().await;

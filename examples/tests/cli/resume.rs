@@ -13,7 +13,7 @@ const LEN: u64 = 24 << 20;
 
 /// Slow enough that half of the file is still to come when the first checkpoint has been made.
 fn slow() -> Server {
-    server(LEN).rate(2 << 20).start().unwrap()
+    server(LEN).rate(1 << 20).start().unwrap()
 }
 
 #[tokio::test]
@@ -102,6 +102,7 @@ async fn a_second_process_on_the_same_target_is_refused() {
     let url = server.url("/f");
     let mut running = Running::start(dir.path(), [&url]);
     running.until_durable().await;
+    server.set_rate(16 << 10); // the first one must not be done before the second one has looked
     run(dir.path(), [&url]).await.expect(7).says("f.part");
     server.set_rate(0);
     running.ended().await.expect(0);

@@ -65,7 +65,7 @@ async fn success_and_every_kind_of_failure_keep_it() {
 async fn what_a_kill_leaves_on_the_disk_keeps_it() {
     let dir = tempfile::tempdir().unwrap();
     let server = private(24 << 20);
-    server.set_rate(2 << 20);
+    server.set_rate(1 << 20);
     let mut running = Running::start(dir.path(), ["-v", &server.url_as("anna", SECRET, "/f")]);
     running.until_durable().await;
     running.signal(Signal::KILL);

@@ -228,8 +228,9 @@ impl Download {
     }
 
     fn take_in(&mut self, event: Event) {
-        if let Event::Ended(ending) = event {
-            self.end_with(ReadError::of(ending).map_or(Ok(()), Err));
+        if let (Event::Ended(ending), Some(lease)) = (event, &self.lease) {
+            let end = lease.judge(ending).map_or(Ok(()), Err);
+            self.end_with(end);
         }
     }
 

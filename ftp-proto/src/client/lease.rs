@@ -76,8 +76,9 @@ impl Lease {
         match poll_fn(|cx| self.poll_opening(cx)).await.map_err(OpenError::Session)? {
             Event::Refused(reply) => Err(OpenError::Refused { reply, exists }),
             Event::StartRefused(reply) => Err(OpenError::StartRefused(Some(reply))),
-            Event::Ended(ending) => match ReadError::of(ending) {
+            Event::Ended(ending) => match self.judge(ending) {
                 Some(ReadError::NotConnected(kind)) => Err(OpenError::DataConnection(kind)),
+                Some(ReadError::Session(error)) => Err(OpenError::Session(error)),
                 Some(error) => Err(error.into()),
                 // Accepted comes first, so this is unreachable; an empty transfer is no failure in any case.
                 None => Ok(()),

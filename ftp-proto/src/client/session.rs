@@ -14,7 +14,8 @@ use tokio::time::Sleep;
 
 use super::connector::{Connecting, Connector, Io, Target};
 use super::pool::Slot;
-use crate::conn::{Connection, DataEnd, Error, Event, Input, Output};
+use super::error::ReadError;
+use crate::conn::{Connection, DataEnd, Ending, Error, Event, Input, Output};
 
 /// Body bytes that may be taken in before the server has said that it sends: one small segment, from servers that omit 1xx.
 const MAX_HEAD: usize = 4096;
@@ -137,6 +138,20 @@ impl Session {
             let read = if room == 0 { Poll::Pending } else { self.poll_data(cx, &mut (&mut head).limit(room)) };
             self.head = head;
             let _ = ready!(read);
+        }
+    }
+
+    /// Why the control connection is of no more use, if it is.
+    pub(super) fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref()
+    }
+
+    /// How a transfer ended, for the caller: `None` if well.
+    pub(super) fn judge(&self, ending: Ending) -> Option<ReadError> {
+        match (ReadError::of(ending), self.failure()) {
+            // What became of the control connection says more.
+            (Some(ReadError::Lost), Some(error)) => Some(ReadError::Session(error.clone())),
+            (judged, _) => judged,
         }
     }
 

@@ -147,7 +147,8 @@ impl Connection {
                 self.stale = !self.control.is_empty();
             }
             Work::Moving(_) => self.stop_moving(now),
-            Work::Idle | Work::Fencing(_) => {}
+            Work::Fencing(outcome) => *outcome = Outcome::Stopped,
+            Work::Idle => {}
         }
     }
 

@@ -55,7 +55,7 @@ impl Connection {
 
     pub(super) fn stop_moving(&mut self, now: Instant) {
         if let Work::Moving(moving) = &mut self.work {
-            moving.transfer.stop(now);
+            moving.transfer.abandon(now);
             if self.control.forget(|expect| *expect == Expect::Retr) > 0 {
                 moving.transfer.done(now);
             }

@@ -119,6 +119,8 @@ pub(super) struct Transfer {
     said: Said,
     data: Data,
     stopping: bool,
+    /// Nobody wants to know how it ends.
+    abandoned: bool,
     /// A 1xx or a byte of data has come: from here on a 4xx is the end of a transfer, not the refusal of one.
     accepted: bool,
     /// Bytes that the transfer has to bring, if that is known.
@@ -140,6 +142,7 @@ impl Transfer {
             said: Said::Nothing,
             data: Data::Connecting,
             stopping: false,
+            abandoned: false,
             accepted: false,
             due,
             received: 0,
@@ -268,6 +271,12 @@ impl Transfer {
         self.deadline = Some(now + wait);
     }
 
+    /// The caller has lost interest, even in what it may have come to already.
+    pub(super) fn abandon(&mut self, now: Instant) {
+        self.abandoned = true;
+        self.stop(now);
+    }
+
     /// Closes the data connection early. The connection to the server stays in use until its last word, or a fence.
     pub(super) fn stop(&mut self, now: Instant) {
         if self.stopping {
@@ -331,6 +340,7 @@ impl Transfer {
 
     fn outcome_of_stop(&self) -> Outcome {
         match &self.start {
+            _ if self.abandoned => Outcome::Stopped,
             Start::Refused(reply) => Outcome::StartRefused(reply.clone()),
             _ if self.overrun => Outcome::Ended(Ending::Overrun),
             _ => Outcome::Stopped,

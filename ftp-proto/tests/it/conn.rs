@@ -7,5 +7,5 @@ mod operations;
 mod passive;
 mod paths;
 mod retire;
-mod script;
+pub(crate) mod script;
 mod transfer;

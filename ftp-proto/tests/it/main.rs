@@ -1,5 +1,7 @@
 //! All tests that need no server, in one binary.
 
+mod client;
 mod conn;
+mod contract;
 mod servers;
 mod wire;

@@ -7,7 +7,7 @@ use super::durable::Frozen;
 use super::journal::{Found, Journal};
 use super::names::Names;
 use super::part::{PartFile, Poison};
-use super::publish::{check_target, look, publish, remove_journal};
+use super::publish::{check_target, look, publish, remove_journal, sync_dir};
 use super::recover::Journaled;
 use super::verify::bad_blocks;
 use super::{BlockSums, Finished, FreshJob, JobStore, OnDamage, Opened, Recovered, StoreError, StoreOptions};
@@ -27,11 +27,13 @@ pub(super) fn open(volume: Arc<dyn Volume>, names: Names, options: StoreOptions)
     let part = find_part(&*volume, &names)?;
     let found = Journal::find(&*volume, &names)?;
     let part_bytes = part.as_ref().map_or(0, |part| part.metadata.len);
-    let lost = match (found, part) {
+    let (lost, part) = match (found, part) {
         (Found::Whole(found), Some(part)) => return resume(volume, names, options, part, *found),
         (Found::Whole(found), None) => {
             let (_, Journaled { done, claims, .. }) = *found;
             if let Some(finished) = done.map(|done| finished(&*volume, &names, done)).transpose()?.flatten() {
+                // A killed process may have left the new name in the cache only.
+                sync_dir(&*volume, &names)?;
                 remove_journal(&*volume, &names)?;
                 return Ok(Opened::Finished(finished));
             }
@@ -48,7 +50,6 @@ pub(super) fn open(volume: Arc<dyn Volume>, names: Names, options: StoreOptions)
             ((part_bytes > 0).then(orphan), part)
         }
     };
-    let (lost, part) = lost;
     let given_up = match lost {
         Some((error, OnDamage::Fail)) => return Err(error),
         Some((error, OnDamage::Restart)) => Some(error),
@@ -120,6 +121,9 @@ fn resume(
     (mut journal, journaled): (Journal, Journaled),
 ) -> Result<Opened, StoreError> {
     let FoundPart { file, metadata, locked } = part;
+    // The same of records and names: what is built on them from here on might outlive them.
+    journal.sync()?;
+    sync_dir(&*volume, &names)?;
     let have = journaled.claims.have();
     let bad = bad_blocks(&*file, &journaled, options.verify);
     let Journaled { header, identity, mut claims, aux, done, clean, .. } = journaled;
@@ -139,8 +143,6 @@ fn resume(
     let state = (identity.epoch(), identity.extent, sums);
     let part = PartFile::new(file, &names.part, metadata.id, poison.clone(), state);
     if let Some(done) = done.filter(|done| dropped.is_empty() && metadata.len == done.len) {
-        // The record may have been read from the cache of a killed process and not be on the disk yet.
-        journal.sync()?;
         let (len, digest) = (done.len, (!done.digest.is_empty()).then(|| done.digest.clone()));
         let path = publish(&*volume, &names, &part, &mut journal, done, options.if_exists)?;
         return Ok(Opened::Finished(Finished { path, len, digest }));

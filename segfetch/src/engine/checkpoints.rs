@@ -23,7 +23,7 @@ pub(crate) struct Checkpoints {
 
 #[derive(Debug)]
 enum State {
-    Idle(JobStore),
+    Idle(Box<JobStore>),
     Running(JoinHandle<Done>),
     /// Only inside one call.
     Moved,
@@ -31,7 +31,7 @@ enum State {
 
 #[derive(Debug)]
 struct Done {
-    store: JobStore,
+    store: Box<JobStore>,
     result: Result<(), StoreError>,
     took: Duration,
 }
@@ -40,7 +40,7 @@ impl Checkpoints {
     /// Checkpoints of `store`, at most `every` so often.
     pub(crate) fn new(store: JobStore, every: Duration) -> Self {
         let durable = store.have().total();
-        Self { state: State::Idle(store), every, due_at: Instant::now() + every, durable }
+        Self { state: State::Idle(Box::new(store)), every, due_at: Instant::now() + every, durable }
     }
 
     /// Bytes that are durable now.
@@ -88,7 +88,7 @@ impl Checkpoints {
         let mut wanted = last;
         loop {
             self = match self.state {
-                State::Idle(store) if !wanted || result.is_err() => return (store, result),
+                State::Idle(store) if !wanted || result.is_err() => return (*store, result),
                 _ => {
                     if matches!(self.state, State::Idle(_)) {
                         wanted = false;
@@ -102,7 +102,7 @@ impl Checkpoints {
     }
 }
 
-fn checkpoint(mut store: JobStore) -> Done {
+fn checkpoint(mut store: Box<JobStore>) -> Done {
     let started = std::time::Instant::now();
     let result = store.checkpoint().map(|_| ());
     Done { store, result, took: started.elapsed() }

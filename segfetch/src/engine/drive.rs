@@ -292,11 +292,10 @@ impl<'a> Drive<'a> {
             }
         }
         let next = self.planner.next(worker);
-        if !matches!(next, Next::Pass { .. }) {
-            if let Some((offset, bytes)) = stream.take_lead() {
-                self.seams.add(offset, bytes);
-                self.seams.send_comparable(&self.written, &self.writer);
-            }
+        let lead = if matches!(next, Next::Pass { .. }) { None } else { stream.take_lead() };
+        if let Some((offset, bytes)) = lead {
+            self.seams.add(offset, bytes);
+            self.seams.send_comparable(&self.written, &self.writer);
         }
         let ended = matches!(outcome, Outcome::End);
         if ended || self.lanes[index].stop || stream.is_due(next) {

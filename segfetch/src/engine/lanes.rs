@@ -54,7 +54,7 @@ pub(crate) enum Remains {
     /// Nothing was open yet.
     Attempt,
     /// A stream that the caller must end, with what the last step brought.
-    Stream(Stream, Option<(Next, Outcome)>),
+    Stream(Box<Stream>, Option<(Next, Outcome)>),
     /// A stream that is being given back.
     Leaving(Pending<()>),
 }
@@ -108,11 +108,11 @@ impl Lane {
         match self.state {
             State::Opening(_) | State::Moved => Remains::Attempt,
             State::Leaving { stop, .. } => Remains::Leaving(stop),
-            State::Between(stream) => Remains::Stream(stream, None),
+            State::Between(stream) => Remains::Stream(Box::new(stream), None),
             State::Stepping(step) => {
                 self.interrupt.notify_one();
                 let (stream, next, outcome) = step.await;
-                Remains::Stream(stream, Some((next, outcome)))
+                Remains::Stream(Box::new(stream), Some((next, outcome)))
             }
         }
     }

@@ -87,7 +87,7 @@ impl Download {
             rate_limit: None,
             silence: Duration::from_secs(30),
             patience: Duration::from_secs(300),
-            checkpoint_every: Duration::from_secs(2),
+            checkpoint_every: Duration::from_secs(1),
             keep_modified: true,
         }
     }
@@ -148,7 +148,7 @@ impl Download {
         self
     }
 
-    /// How often what was received is made durable; 2 s unless said otherwise. A kill loses about this much.
+    /// How often what was received is made durable; 1 s unless said otherwise. A kill loses about this much.
     #[must_use]
     pub fn checkpoint_every(mut self, interval: Duration) -> Self {
         self.checkpoint_every = interval;

@@ -482,7 +482,7 @@ fn system_time((seconds, nanoseconds): (i64, u32)) -> Option<SystemTime> {
 async fn stop_asked(cancelled: &mut watch::Receiver<bool>) {
     if cancelled.wait_for(|&cancelled| cancelled).await.is_err() {
         // The handle is gone, and with it this task.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -281,6 +281,9 @@ impl HostGate {
         let Some(job) = self.job(job).filter(|job| job.opening > 0) else { return };
         job.give_back(false);
         job.told = None;
+        for job in &mut self.jobs {
+            job.granted = job.granted.min(job.used());
+        }
         let sessions = self.open().saturating_add(self.idle);
         self.limit = Some(sessions.max(1));
         self.stated = hint.map(|hint| hint.max(1)).or(self.stated);

@@ -28,10 +28,12 @@
 
 mod axis;
 mod gate;
+mod inputs;
 mod planner;
 mod rate;
 mod retry;
 mod schedule;
+mod spans;
 mod split;
 mod stream;
 
@@ -163,8 +165,8 @@ pub enum Input {
 pub enum Failure {
     /// Try again.
     Transient,
-    /// The server admits no more sessions now. Costs no attempt; the worker count stays lowered until the next
-    /// [`Input::Limit`], which the [`HostGate`] times.
+    /// The server refused the attempt to open: it admits no more sessions now. Costs no attempt; the worker count stays lowered
+    /// until the next [`Input::Limit`], which the [`HostGate`] times once it is told [`GateInput::Refused`].
     Throttled,
     /// The server cannot start, or end, where it was asked to: from now on one stream from the beginning.
     RangeNotSupported,

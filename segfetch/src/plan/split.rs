@@ -22,12 +22,13 @@ pub(super) fn worthwhile(rate: f64, setup: f64) -> u64 {
     (WORTH * setup * rate) as u64
 }
 
-/// When everybody is done, in seconds from now, if all share what is left: `streams` are pairs of units left and units per
-/// second, `thieves` the rates of those that start after `setup` seconds.
+/// When everybody is done, in seconds from now, if all share what is left; infinity if nobody moves.
+///
+/// `streams` are pairs of units left and units per second, `thieves` the rates of those that start after `setup` seconds.
 pub(super) fn finish(streams: impl Iterator<Item = (f64, f64)>, thieves: impl Iterator<Item = f64>, setup: f64) -> f64 {
     let all = streams.chain(thieves.map(|rate| (rate * setup, rate)));
     let (units, rate) = all.fold((0.0, 0.0), |(units, rate), (u, r)| (units + u, rate + r));
-    units / rate
+    if rate > 0.0 { units / rate } else { f64::INFINITY }
 }
 
 /// Where to cut `rest`, the span of a victim with `rate` units per second, so that the victim is done in `finish` seconds.
@@ -35,6 +36,9 @@ pub(super) fn finish(streams: impl Iterator<Item = (f64, f64)>, thieves: impl It
 /// With one thief, that is where both finish together. `None` if the thief would get less than is worth the `setup` seconds of
 /// its opening, or less than a block.
 pub(super) fn equal_finish(rest: &Range<u64>, rate: f64, finish: f64, setup: f64, block: u64) -> Option<u64> {
+    if finish.is_infinite() {
+        return None;
+    }
     // The victim keeps something, even when it is silent: it holds a stream that may come back to life.
     let kept = ((rate * finish) as u64).max(1);
     let cut = align_up(rest.start.saturating_add(kept), block);
@@ -97,6 +101,13 @@ mod tests {
         assert_eq!(equal_finish(&(128..1000), 0.0, 9.0, 1.0, 64), Some(192), "a silent victim keeps one block");
         assert_eq!(equal_finish(&(0..1000), 1.0, f64::INFINITY, 0.0, 64), None, "nobody moves");
         assert_eq!(equal_finish(&(u64::MAX - 9..u64::MAX), 0.0, 1.0, 0.0, 64), None, "the last block has no end");
+    }
+
+    #[test]
+    fn where_nobody_moves_nobody_finishes() {
+        assert_eq!(finish(once((1000.0, 0.0)), once(0.0), 1.0), f64::INFINITY);
+        assert_eq!(finish(std::iter::empty(), std::iter::empty(), 1.0), f64::INFINITY);
+        assert_eq!(pair(1000, 0.0, 0.0, 1.0), None);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::job::*;
 use crate::sim::{Image, Promise, Sim, Snapshot};
 
 /// Four blocks and a half.
-pub const LEN: u64 = 4 * BLOCK + 2000;
-pub const TARGET: &str = "file";
+pub(crate) const LEN: u64 = 4 * BLOCK + 2000;
+pub(crate) const TARGET: &str = "file";
 
 /// The version of the file that these bytes are, all of them.
 fn version_of_bytes(bytes: &[u8]) -> Option<u8> {
@@ -17,20 +17,24 @@ fn version_of_bytes(bytes: &[u8]) -> Option<u8> {
 }
 
 /// A promise that was not kept.
-pub type Violation = String;
+pub(crate) type Violation = String;
 
 /// How the survivors of a crash are opened.
 #[derive(Clone)]
-pub struct Reopen {
-    pub options: segfetch::checkpoint::StoreOptions,
+pub(crate) struct Reopen {
+    pub(crate) options: segfetch::checkpoint::StoreOptions,
     /// Whether the store may answer with a typed error; after an honest crash it never needs to.
-    pub errors: bool,
+    pub(crate) errors: bool,
 }
 
 /// Everything that is wrong with one disk that survived. A download is gone on with and finished, on a volume that is
 /// returned with its recording.
-pub fn check(image: &Image, promised: &Promise, reopen: &Reopen) -> (Vec<Violation>, Sim) {
-    let sim = Sim::new(image.clone()).recording();
+pub(crate) fn check(image: &Image, promised: &Promise, reopen: &Reopen) -> (Vec<Violation>, Sim) {
+    check_on(Sim::new(image.clone()).recording(), promised, reopen)
+}
+
+fn check_on(sim: Sim, promised: &Promise, reopen: &Reopen) -> (Vec<Violation>, Sim) {
+    let image = sim.live();
     let mut wrong = Vec::new();
     if let Some(bytes) = image.read(Path::new(TARGET))
         && version_of_bytes(bytes).is_none()
@@ -49,6 +53,9 @@ pub fn check(image: &Image, promised: &Promise, reopen: &Reopen) -> (Vec<Violati
 
 fn go_on(sim: &Sim, promised: &Promise, wrong: &mut Vec<Violation>, reopen: &Reopen) -> Result<(), StoreError> {
     let target = Path::new(TARGET);
+    let found = sim.live();
+    // What is complete has kept all promises, even if the download is begun once more.
+    let is_complete = |version| found.names().any(|name| found.read(name) == Some(content(version, 0..LEN)));
     let (mut store, version) = match JobStore::open(sim.volume(), target, reopen.options.clone())? {
         Opened::Finished(finished) => {
             if sim.live().read(&finished.path).and_then(version_of_bytes).is_none() {
@@ -57,8 +64,6 @@ fn go_on(sim: &Sim, promised: &Promise, wrong: &mut Vec<Violation>, reopen: &Reo
             return Ok(());
         }
         Opened::Fresh(fresh) => {
-            let live = sim.live();
-            let is_complete = |version| live.names().any(|name| live.read(name) == Some(content(version, 0..LEN)));
             if let Some((version, have)) = &promised.have
                 && !have.is_empty()
                 && !is_complete(*version)
@@ -78,6 +83,7 @@ fn go_on(sim: &Sim, promised: &Promise, wrong: &mut Vec<Violation>, reopen: &Reo
             }
             if let Some((promised_version, have)) = &promised.have
                 && *promised_version == version
+                && !is_complete(version)
                 && have.iter().any(|range| !recovered.have.contains_range(&range))
             {
                 wrong.push(format!("promised {have:?}, found {:?}", recovered.have));
@@ -102,36 +108,43 @@ fn go_on(sim: &Sim, promised: &Promise, wrong: &mut Vec<Violation>, reopen: &Reo
 
 /// What a look at all survivors of all moments found.
 #[derive(Debug, Default)]
-pub struct Tally {
-    pub moments: usize,
-    pub survivors: usize,
-    pub nested: usize,
-    pub wrong: Vec<Violation>,
+pub(crate) struct Tally {
+    pub(crate) moments: usize,
+    pub(crate) survivors: usize,
+    pub(crate) nested: usize,
+    pub(crate) wrong: Vec<Violation>,
 }
 
-/// Crashes at every moment of a history in every way; and, in the run that goes on after some of these crashes, again.
-pub fn crash_everywhere(history: &[Snapshot], reopen: &Reopen) -> Tally {
+/// Crashes at every moment of a history in every way. In the run that goes on after some of these crashes, and after the
+/// process was killed without one, the power goes again.
+pub(crate) fn crash_everywhere(history: &[Snapshot], reopen: &Reopen) -> Tally {
     let mut tally = Tally::default();
     for (moment, snapshot) in history.iter().enumerate() {
         tally.moments += 1;
+        let killed = check_on(Sim::after_kill(snapshot).recording(), &snapshot.promised, reopen);
+        tally.take(&format!("killed at moment {moment}"), killed, reopen, true);
         for (which, image) in snapshot.survivors().iter().enumerate() {
             tally.survivors += 1;
-            let (wrong, sim) = check(image, &snapshot.promised, reopen);
-            tally.wrong.extend(wrong.into_iter().map(|wrong| format!("moment {moment}, survivor {which}: {wrong}")));
-            // A second crash, in about one of 16 runs: each of its moments, with nothing, a part, or all of what was pending.
-            if (moment * 31 + which) % 16 == 0 {
-                for (again, snapshot) in sim.history().iter().enumerate() {
-                    let survivors = snapshot.survivors();
-                    let step = survivors.len().div_ceil(6);
-                    for image in survivors.iter().skip(again % step).step_by(step) {
-                        tally.nested += 1;
-                        let (wrong, _) = check(image, &snapshot.promised, reopen);
-                        let place = format!("moment {moment}, survivor {which}, then {again}");
-                        tally.wrong.extend(wrong.into_iter().map(|wrong| format!("{place}: {wrong}")));
-                    }
-                }
-            }
+            let checked = check(image, &snapshot.promised, reopen);
+            let again = (moment * 31 + which).is_multiple_of(32);
+            tally.take(&format!("moment {moment}, survivor {which}"), checked, reopen, again);
         }
     }
     tally
+}
+
+impl Tally {
+    /// Takes what was wrong, and lets the power go at each moment of the run that went on.
+    fn take(&mut self, place: &str, (wrong, sim): (Vec<Violation>, Sim), reopen: &Reopen, again: bool) {
+        self.wrong.extend(wrong.into_iter().map(|wrong| format!("{place}: {wrong}")));
+        for (moment, snapshot) in sim.history().iter().enumerate().filter(|_| again) {
+            let survivors = snapshot.survivors();
+            let step = survivors.len().div_ceil(6);
+            for image in survivors.iter().skip(moment % step).step_by(step) {
+                self.nested += 1;
+                let (wrong, _) = check(image, &snapshot.promised, reopen);
+                self.wrong.extend(wrong.into_iter().map(|wrong| format!("{place}, then at {moment}: {wrong}")));
+            }
+        }
+    }
 }

@@ -9,9 +9,9 @@ use crate::job::*;
 use crate::sim::{Image, Sim};
 
 /// A piece of work on a store. It tells the volume what it was promised.
-pub type Workload = fn(&Sim, StoreOptions) -> Result<(), StoreError>;
+pub(crate) type Workload = fn(&Sim, StoreOptions) -> Result<(), StoreError>;
 
-pub const WORKLOADS: [(&str, Workload); 6] = [
+pub(crate) const WORKLOADS: [(&str, Workload); 6] = [
     ("download", download),
     ("compaction", compaction),
     ("change of remote", change_of_remote),

@@ -9,8 +9,8 @@ use segfetch::sink::Volume;
 use segfetch::source::{Strength, Validator};
 
 /// Blocks of 4 KiB.
-pub const SHIFT: u8 = 12;
-pub const BLOCK: u64 = 1 << SHIFT;
+pub(crate) const SHIFT: u8 = 12;
+pub(crate) const BLOCK: u64 = 1 << SHIFT;
 
 /// Four versions of the remote file, all longer than any test's. Never zero, so that a hole is never right.
 static VERSIONS: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
@@ -21,21 +21,21 @@ static VERSIONS: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
 });
 
 /// The bytes of one version of the remote file.
-pub fn content(version: u8, range: Range<u64>) -> &'static [u8] {
+pub(crate) fn content(version: u8, range: Range<u64>) -> &'static [u8] {
     &VERSIONS[usize::from(version)][range.start as usize..range.end as usize]
 }
 
-pub fn identity(version: u8, extent: Option<u64>) -> Identity {
+pub(crate) fn identity(version: u8, extent: Option<u64>) -> Identity {
     Identity::new(format!("test://file/{version}"), Validator::new(Strength::Strong, vec![version]), extent)
 }
 
 /// The version that an identity names.
-pub fn version_of(identity: &Identity) -> u8 {
+pub(crate) fn version_of(identity: &Identity) -> u8 {
     identity.validator.as_bytes()[0]
 }
 
 /// Options of tests: small blocks, nothing verified, so that a false claim is seen and not repaired.
-pub fn options(job: u8) -> StoreOptions {
+pub(crate) fn options(job: u8) -> StoreOptions {
     let mut options = StoreOptions::new([job; 16], 1_700_000_000);
     options.block_shift = SHIFT;
     options.verify = Verify::Trust;
@@ -43,7 +43,7 @@ pub fn options(job: u8) -> StoreOptions {
 }
 
 /// The same, starting over where that is a choice.
-pub fn forgiving(job: u8) -> StoreOptions {
+pub(crate) fn forgiving(job: u8) -> StoreOptions {
     let mut options = options(job);
     options.on_damage = OnDamage::Restart;
     options.on_orphan = OnDamage::Restart;
@@ -51,19 +51,19 @@ pub fn forgiving(job: u8) -> StoreOptions {
 }
 
 /// Writes bytes of a version to their place.
-pub fn write(store: &JobStore, version: u8, range: Range<u64>) -> Result<u64, StoreError> {
+pub(crate) fn write(store: &JobStore, version: u8, range: Range<u64>) -> Result<u64, StoreError> {
     let part = store.part();
     part.write_at(part.epoch(), range.start, content(version, range))
 }
 
-pub fn begin(volume: Arc<dyn Volume>, target: &Path, options: StoreOptions, version: u8, len: u64) -> JobStore {
+pub(crate) fn begin(volume: Arc<dyn Volume>, target: &Path, options: StoreOptions, version: u8, len: u64) -> JobStore {
     match JobStore::open(volume, target, options).unwrap() {
         Opened::Fresh(fresh) => fresh.begin(identity(version, Some(len))).unwrap(),
         other => panic!("not a fresh job: {other:?}"),
     }
 }
 
-pub fn resume(volume: Arc<dyn Volume>, target: &Path, options: StoreOptions) -> (JobStore, Recovered) {
+pub(crate) fn resume(volume: Arc<dyn Volume>, target: &Path, options: StoreOptions) -> (JobStore, Recovered) {
     match JobStore::open(volume, target, options).unwrap() {
         Opened::Resumed(store, recovered) => (store, recovered),
         other => panic!("nothing to go on from: {other:?}"),
@@ -71,11 +71,11 @@ pub fn resume(volume: Arc<dyn Volume>, target: &Path, options: StoreOptions) -> 
 }
 
 /// Everything that is missing of a file.
-pub fn write_rest(store: &JobStore, version: u8, len: u64) -> Result<(), StoreError> {
+pub(crate) fn write_rest(store: &JobStore, version: u8, len: u64) -> Result<(), StoreError> {
     let gaps: Vec<_> = store.have().gaps(0..len).collect();
     gaps.into_iter().try_for_each(|gap| write(store, version, gap).map(drop))
 }
 
-pub fn ranges(set: &segfetch::range_set::RangeSet) -> Vec<Range<u64>> {
+pub(crate) fn ranges(set: &segfetch::range_set::RangeSet) -> Vec<Range<u64>> {
     set.iter().collect()
 }

@@ -136,6 +136,12 @@ fn a_record_at_another_place_than_it_was_written_to_says_nothing() {
     assert!(!twice.clean && twice.end as usize == right.len());
 }
 
+#[test]
+fn the_time_in_the_header_decides_nothing() {
+    let at = |created| recover(&encode(&Header { created, ..header() }, &records()).0).unwrap();
+    assert_eq!(meaning(&at(0)), meaning(&at(u64::MAX)));
+}
+
 /// Records that no writer makes, with the right checksum.
 #[test]
 fn a_record_that_breaks_a_rule_is_an_error_that_names_it() {

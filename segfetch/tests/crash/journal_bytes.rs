@@ -1,18 +1,20 @@
 //! Journals from arbitrary bytes: what the fuzz target `journal` runs, and what replays its corpus.
 //!
 //! The first byte says how the rest is taken: as a whole journal; as the bodies of records that get the right frame and
-//! checksum; or as a list of records of a valid journal, with a place where it is then damaged.
+//! checksum; as ranges that nothing keeps in order or in bounds; or as a list of records of a valid journal, with a place
+//! where it is then damaged.
 
 use segfetch::checkpoint::record::{Axis, Done, Header, MAX_BLOCK_SHIFT, MAX_EXTENT, MIN_BLOCK_SHIFT, Record, Seed};
 use segfetch::checkpoint::{Identity, Journaled, Run, recover};
 use segfetch::source::{Strength, Validator};
 
 /// Runs one input; panics where recovery breaks a promise.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let Some((&how, data)) = data.split_first() else { return };
-    match how % 3 {
+    match how % 4 {
         0 => drop(judge(data)),
         1 => drop(judge(&framed(data))),
+        2 => drop(judge(&unruly(data))),
         _ => damaged(data),
     }
 }
@@ -54,7 +56,7 @@ fn framed(mut data: &[u8]) -> Vec<u8> {
         blocks => Some(u64::from(blocks) << shift),
     };
     let mut bytes = header.encode().to_vec();
-    if take(&mut data) % 4 > 0 {
+    if !take(&mut data).is_multiple_of(4) {
         bytes.extend(Record::Identity(identity(extent)).encode(Seed::of(&header), bytes.len() as u64));
     }
     while !data.is_empty() {
@@ -68,6 +70,23 @@ fn framed(mut data: &[u8]) -> Vec<u8> {
         data = rest;
     }
     bytes
+}
+
+/// Claims of a file of up to 255 blocks, anywhere, in any order, of any length.
+fn unruly(mut data: &[u8]) -> Vec<u8> {
+    let header = Header { job_id: [8; 16], generation: 0, block_shift: 12, axis: Axis::Bytes, created: 0 };
+    let mut records = vec![Record::Identity(identity(Some(u64::from(take(&mut data)) << 12)))];
+    while !data.is_empty() {
+        let mut runs = Vec::new();
+        for _ in 0..take(&mut data) % 4 {
+            let (first, blocks, less) = (take(&mut data), take(&mut data) % 16, take(&mut data));
+            let start = u64::from(first) << 12;
+            let end = (start + (u64::from(blocks) << 12)).saturating_sub(u64::from(less) << 4).max(start);
+            runs.push(Run { start, end, shift: 12, sums: vec![u32::from(less); blocks.into()] });
+        }
+        records.push(Record::Durable(runs));
+    }
+    encode(&header, &records).0
 }
 
 /// A journal that says only what it should, with up to four neighbouring bytes changed, or cut off.

@@ -15,14 +15,14 @@ use segfetch::sink::{FileId, FileKind, Locking, Metadata, Rename, Volume, Volume
 
 /// Files and their names at one moment. Clones are cheap.
 #[derive(Clone, Debug, Default)]
-pub struct Image {
+pub(crate) struct Image {
     names: BTreeMap<PathBuf, u64>,
     files: BTreeMap<u64, Arc<Vec<u8>>>,
 }
 
 /// A change that no sync has made durable.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     Write { inode: u64, offset: usize, data: Arc<[u8]> },
     SetLen { inode: u64, len: usize },
     Name { path: PathBuf, inode: u64 },
@@ -32,27 +32,27 @@ pub enum Change {
 
 /// What the disk was told, and what it has, right after an operation.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
-    pub durable: Image,
-    pub pending: Vec<Change>,
+pub(crate) struct Snapshot {
+    pub(crate) durable: Image,
+    pub(crate) pending: Vec<Change>,
     /// What new space holds if it was given out and not written: zeros, or what an older file left there.
-    pub recycled: Arc<Vec<u8>>,
+    pub(crate) recycled: Arc<Vec<u8>>,
     /// What the program had been promised by then.
-    pub promised: Promise,
+    pub(crate) promised: Promise,
 }
 
 /// What must survive.
 #[derive(Clone, Debug, Default)]
-pub struct Promise {
+pub(crate) struct Promise {
     /// Bytes of this version are claimed.
-    pub have: Option<(u8, RangeSet)>,
+    pub(crate) have: Option<(u8, RangeSet)>,
     /// The download was reported as finished.
-    pub finished: bool,
+    pub(crate) finished: bool,
 }
 
 /// What an operation does instead of what it should.
 #[derive(Clone, Copy, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Fails with this error number; a write puts half of its bytes first, a sync loses what was pending.
     Errno(i32),
     /// Writes half and says so.
@@ -61,7 +61,7 @@ pub enum Fault {
 
 /// An operation that changes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Write,
     Sync,
     Other,
@@ -71,7 +71,7 @@ type Script = Box<dyn FnMut(usize, Kind) -> Option<Fault> + Send>;
 
 /// A volume on such a disk.
 #[derive(Clone)]
-pub struct Sim(Arc<Mutex<World>>);
+pub(crate) struct Sim(Arc<Mutex<World>>);
 
 struct World {
     live: Image,
@@ -92,17 +92,17 @@ struct Handle {
 }
 
 impl Image {
-    pub fn read(&self, path: &Path) -> Option<&[u8]> {
+    pub(crate) fn read(&self, path: &Path) -> Option<&[u8]> {
         Some(self.files.get(self.names.get(path)?)?)
     }
 
-    pub fn put(&mut self, path: &Path, content: &[u8]) {
+    pub(crate) fn put(&mut self, path: &Path, content: &[u8]) {
         let inode = self.files.keys().next_back().map_or(1, |last| last + 1);
         self.names.insert(path.to_owned(), inode);
         self.files.insert(inode, Arc::new(content.to_vec()));
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Path> {
         self.names.keys().map(PathBuf::as_path)
     }
 
@@ -178,7 +178,7 @@ impl Snapshot {
     /// each prefix, and each with up to 2 lost, or up to 2 kept; of more, up to 1. Then each write in turn torn at a
     /// sector or page, from either side, or only its length kept, with the others lost, kept, or kept as far as they came
     /// before it.
-    pub fn survivors(&self) -> Vec<Image> {
+    pub(crate) fn survivors(&self) -> Vec<Image> {
         let n = self.pending.len();
         let mut kept: BTreeSet<Vec<usize>> = BTreeSet::new();
         if n <= 5 {
@@ -213,17 +213,20 @@ impl Snapshot {
 }
 
 impl Sim {
-    pub fn new(image: Image) -> Self {
-        let next_inode = image.files.keys().next_back().map_or(1, |last| last + 1);
-        let state = Snapshot {
-            durable: image.clone(),
-            pending: Vec::new(),
-            recycled: Arc::default(),
-            promised: Promise::default(),
-        };
+    pub(crate) fn new(image: Image) -> Self {
+        let (recycled, promised) = Default::default();
+        let state = Snapshot { durable: image, pending: Vec::new(), recycled, promised };
+        Self::after_kill(&state)
+    }
+
+    /// What the next process finds after the one that had come this far was killed: all that was written, synced or not.
+    pub(crate) fn after_kill(state: &Snapshot) -> Self {
+        let mut live = state.durable.clone();
+        state.pending.iter().for_each(|change| live.apply(change));
+        let next_inode = live.files.keys().next_back().map_or(1, |last| last + 1);
         Self(Arc::new(Mutex::new(World {
-            live: image,
-            state,
+            live,
+            state: state.clone(),
             history: None,
             sync_lies: false,
             no_locks: false,
@@ -235,7 +238,7 @@ impl Sim {
     }
 
     /// Keeps a snapshot after every operation.
-    pub fn recording(self) -> Self {
+    pub(crate) fn recording(self) -> Self {
         let mut world = self.world();
         world.history = Some(vec![world.state.clone()]);
         drop(world);
@@ -243,49 +246,49 @@ impl Sim {
     }
 
     /// Space that is given out holds this until it is written.
-    pub fn recycling(self, old: &[u8]) -> Self {
+    pub(crate) fn recycling(self, old: &[u8]) -> Self {
         self.world().state.recycled = Arc::new(old.to_vec());
         self
     }
 
     /// Every sync succeeds and does nothing.
-    pub fn lying(self) -> Self {
+    pub(crate) fn lying(self) -> Self {
         self.world().sync_lies = true;
         self
     }
 
     /// Has no locks.
-    pub fn without_locks(self) -> Self {
+    pub(crate) fn without_locks(self) -> Self {
         self.world().no_locks = true;
         self
     }
 
     /// From now on, asks before each operation whether it fails; it is given the number of operations so far.
-    pub fn script(&self, script: impl FnMut(usize, Kind) -> Option<Fault> + Send + 'static) {
+    pub(crate) fn script(&self, script: impl FnMut(usize, Kind) -> Option<Fault> + Send + 'static) {
         self.world().script = Box::new(script);
     }
 
-    pub fn promise(&self, change: impl FnOnce(&mut Promise)) {
+    pub(crate) fn promise(&self, change: impl FnOnce(&mut Promise)) {
         change(&mut self.world().state.promised);
     }
 
-    pub fn live(&self) -> Image {
+    pub(crate) fn live(&self) -> Image {
         self.world().live.clone()
     }
 
-    pub fn now(&self) -> Snapshot {
+    pub(crate) fn now(&self) -> Snapshot {
         self.world().state.clone()
     }
 
-    pub fn history(&self) -> Vec<Snapshot> {
+    pub(crate) fn history(&self) -> Vec<Snapshot> {
         self.world().history.take().expect("a recording volume")
     }
 
-    pub fn operations(&self) -> usize {
+    pub(crate) fn operations(&self) -> usize {
         self.world().operations
     }
 
-    pub fn volume(&self) -> Arc<dyn Volume> {
+    pub(crate) fn volume(&self) -> Arc<dyn Volume> {
         Arc::new(self.clone())
     }
 

@@ -151,6 +151,17 @@ fn a_late_write_of_an_old_epoch_is_refused_and_its_claims_are_void() {
 }
 
 #[test]
+fn a_byte_that_is_there_is_not_written_again() {
+    let (_dir, target) = half_done();
+    let (store, _) = resume(os(), &target, options(1));
+    let part = store.part();
+    assert_eq!(part.write_at(part.epoch(), BLOCK, &[0; 2 * BLOCK as usize]).unwrap(), BLOCK - 2048);
+    let there = fs::read(store.part_path()).unwrap();
+    assert_eq!(there[..2 * BLOCK as usize + 2048], *content(1, 0..2 * BLOCK + 2048));
+    assert_eq!(there[2 * BLOCK as usize + 2048..4 * BLOCK as usize], [0; 2 * BLOCK as usize - 2048]);
+}
+
+#[test]
 fn an_end_with_missing_bytes_is_refused_unless_they_are_named() {
     let (_dir, target) = half_done();
     let (mut store, _) = resume(os(), &target, options(1));

@@ -8,7 +8,7 @@ use crate::world::{MIB, TokioClock, World, download, other_content, unrecognisab
 /// A download that is dropped when it is about half through, and a source that has other bytes afterwards.
 async fn half_of_another_file(world: &World, source: &MemorySource) {
     let job = world.run_until_durable(download(source, 3), 20 * MIB).await;
-    drop(job);
+    world.kill(job).await;
     source.replace(other_content());
 }
 

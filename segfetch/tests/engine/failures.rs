@@ -36,7 +36,7 @@ async fn a_stream_that_falls_silent_is_replaced() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_for_a_minute_is_waited_for() {
     let world = World::new();
-    let source = paced(480 * MIB);
+    let source = paced(64 * MIB);
     let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
     source.set_outage(Some(ErrorClass::Transient));
     source.kill_sessions();
@@ -49,7 +49,7 @@ async fn a_server_that_is_away_for_a_minute_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stays_away_is_given_up_and_nothing_is_lost() {
     let world = World::new();
-    let source = paced(480 * MIB);
+    let source = paced(64 * MIB);
     let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
     source.set_outage(Some(ErrorClass::Transient));
     source.kill_sessions();

@@ -17,7 +17,7 @@ fn paced(source: MemorySource) -> MemorySource {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_download_keeps_every_byte_and_fetches_only_the_rest() {
     let world = World::new();
-    let source = paced(MemorySource::new(96 * MIB));
+    let source = paced(MemorySource::new(64 * MIB));
     let job = world.run_until_durable(download(&source, 4), 20 * MIB).await;
     job.cancel();
     let Err(DownloadError::Cancelled { durable }) = job.join().await else { panic!("it was cancelled") };
@@ -26,7 +26,7 @@ async fn a_cancelled_download_keeps_every_byte_and_fetches_only_the_rest() {
 
     let (result, events) = world.run(download(&source, 4)).await;
     let report = result.expect("it goes on");
-    assert_eq!((report.resumed, report.fetched), (durable, 96 * MIB - durable));
+    assert_eq!((report.resumed, report.fetched), (durable, 64 * MIB - durable));
     assert!(events.iter().any(|event| matches!(event, Event::Resumed { have, damaged: 0 } if *have == durable)));
     world.assert_copy(&source);
 }
@@ -34,9 +34,9 @@ async fn a_cancelled_download_keeps_every_byte_and_fetches_only_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_download_loses_no_more_than_one_interval() {
     let world = World::new();
-    let source = paced(MemorySource::new(96 * MIB));
+    let source = paced(MemorySource::new(64 * MIB));
     let job = world.run_until_durable(download(&source, 4), 30 * MIB).await;
-    drop(job);
+    world.kill(job).await;
     let delivered = source.counters().delivered;
     let report = world.run(download(&source, 4)).await.0.expect("it goes on");
     world.assert_copy(&source);
@@ -48,7 +48,7 @@ async fn a_dropped_download_loses_no_more_than_one_interval() {
 #[tokio::test(start_paused = true)]
 async fn a_download_that_is_interrupted_again_and_again_is_still_right() {
     let world = World::new();
-    let source = paced(weak(400 * MIB));
+    let source = paced(weak(120 * MIB));
     let mut durable = 0;
     for _ in 0..8 {
         let job = world.engine.start(download(&source, 5));
@@ -58,7 +58,7 @@ async fn a_download_that_is_interrupted_again_and_again_is_still_right() {
         let reached = reached.expect("it gets that far").clone();
         assert_ne!(reached.stage, Stage::Ended, "it must not end before it is interrupted");
         durable = reached.durable;
-        drop(job);
+        world.kill(job).await;
     }
     world.run(download(&source, 5)).await.0.expect("it ends well");
     world.assert_copy(&source);

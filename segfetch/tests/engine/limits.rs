@@ -15,7 +15,7 @@ fn paced(len: u64) -> MemorySource {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_lowers_the_number_of_streams_and_fails_nothing() {
     let world = World::new();
-    let source = paced(200 * MIB).with_session_limit(3, None);
+    let source = paced(60 * MIB).with_session_limit(3, None);
     let (result, _) = world.run(download(&source, 16)).await;
     let report = result.expect("it succeeds");
     world.assert_copy(&source);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use segfetch::sink::MemoryVolume;
+use segfetch::sink::{Locking, MemoryVolume, Volume};
 use segfetch::source::conformance::{Content, Fixture, MemorySource, Pacer, pattern};
 use segfetch::source::{Strength, Validator};
 use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig, Event, Job, Report};
@@ -49,6 +49,21 @@ impl World {
         let mut progress = job.progress();
         progress.wait_for(|progress| progress.durable >= bytes).await.expect("it gets that far");
         job
+    }
+
+    /// Drops a download, and waits until its last write has landed.
+    ///
+    /// A download that is started meanwhile waits too, but by the clock, and the clock of these tests runs ahead of the
+    /// writer thread.
+    pub(crate) async fn kill(&self, job: Job) {
+        drop(job);
+        let part = target().with_extension("part");
+        while let Ok(file) = self.volume.open(&part) {
+            match file.try_lock().expect("memory has locks") {
+                Locking::Busy(_) => tokio::task::yield_now().await,
+                _ => break,
+            }
+        }
     }
 
     /// Panics unless the target holds exactly what the source has, and nothing else is left.

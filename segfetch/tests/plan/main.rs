@@ -1,6 +1,7 @@
 //! The planner and the gate in worlds that are made for them; all time is virtual.
 
 mod support;
+mod world;
 
 mod corpus;
 mod gate;
