@@ -228,7 +228,12 @@ impl Screen {
 
     fn show(&mut self, state: State) {
         let State { received, durable, rate, connections } = state;
-        let text = format!("{}/s, {connections} connections, {} on record", HumanBytes(rate), HumanBytes(durable));
+        let text = format!(
+            "{}/s, {connections} connection{}, {} on record",
+            HumanBytes(rate),
+            if connections == 1 { "" } else { "s" },
+            HumanBytes(durable)
+        );
         if let Some(bar) = &self.bar {
             bar.set_position(received);
             bar.set_message(text);
@@ -253,7 +258,11 @@ fn list(directory: &Path) -> Result<()> {
         } else {
             "the bytes"
         };
-        say(format!("   {:<20} {:>12}  {what}", name.to_string_lossy(), HumanBytes(entry.metadata()?.len())));
+        say(format!(
+            "   {:<20} {:>12}  {what}",
+            name.to_string_lossy(),
+            HumanBytes(entry.metadata()?.len()).to_string()
+        ));
     }
     Ok(())
 }

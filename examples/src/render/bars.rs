@@ -11,6 +11,9 @@ use super::{Loudness, Summary, View};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+/// Columns for a name at most, so that on a terminal of 80 there is room for rate and time left.
+const MAX_NAME: usize = 20;
+
 /// One bar per download, and with `-v` one per connection below it.
 #[derive(Debug)]
 pub(crate) struct Bars {
@@ -31,6 +34,12 @@ impl Bars {
         Self { screen: MultiProgress::new(), teller, downloads }
     }
 
+    /// Columns for names: as many as the longest one needs, unless that is too many.
+    fn name_width(&self) -> usize {
+        let longest = (0..self.teller.len()).map(|id| self.teller.name(id).chars().count()).max();
+        longest.unwrap_or(0).clamp(1, MAX_NAME)
+    }
+
     /// Above the bars, where it stays.
     fn line(&self, text: &str) {
         let _ = self.screen.println(text);
@@ -49,7 +58,7 @@ impl Bars {
             let last = bar.connections.values().next_back().unwrap_or(&bar.whole).clone();
             let connection = bar.connections.entry(worker.worker).or_insert_with(|| {
                 let new = screen.insert_after(&last, ProgressBar::new(0));
-                new.set_style(style("{prefix:>24} {bar:24.dim} {msg}"));
+                new.set_style(style("  {prefix:13} [{bar:16}] {wide_msg}"));
                 new.set_prefix(format!("connection {}", worker.worker));
                 new
             });
@@ -68,7 +77,7 @@ fn style(template: &str) -> ProgressStyle {
 impl View for Bars {
     fn started(&mut self, id: usize) {
         let whole = self.screen.add(ProgressBar::new(0));
-        whole.set_style(style("{prefix:24!} [{bar:24}] {wide_msg}"));
+        whole.set_style(style(&format!("{{prefix:{}!}} [{{bar:16}}] {{wide_msg}}", self.name_width())));
         whole.set_prefix(self.teller.name(id).to_owned());
         whole.set_message("starting");
         self.downloads[id] = Some(Bar { whole, connections: BTreeMap::new() });

@@ -133,12 +133,10 @@ fn done(summary: &Summary) -> String {
     }
 }
 
-/// One download's state in a line: `53 %, 136.00 MiB of 256.00 MiB, 25.10 MiB/s, 5 s left, 4 connections`.
+/// One download's state, what matters most first: `53 % of 256.00 MiB, 25.10 MiB/s, 5 s left, 4 connections`.
 pub(crate) fn state(progress: &Progress) -> String {
     let mut text = match progress.total {
-        Some(total) => {
-            format!("{}, {} of {}", percent(progress.received, total), bytes(progress.received), bytes(total))
-        }
+        Some(total) => format!("{} of {}", percent(progress.received, total), bytes(total)),
         None => bytes(progress.received),
     };
     match progress.stage {
@@ -275,7 +273,7 @@ mod tests {
         progress.received = 136 << 20;
         progress.rate = 24 << 20;
         progress.stage = Stage::Receiving;
-        assert_eq!(state(&progress), "53 %, 136.00 MiB of 256.00 MiB, 24.00 MiB/s, 5.0 s left, 0 connections");
+        assert_eq!(state(&progress), "53 % of 256.00 MiB, 24.00 MiB/s, 5.0 s left, 0 connections");
         progress.total = None;
         assert_eq!(state(&progress), "136.00 MiB, 24.00 MiB/s, 0 connections");
     }

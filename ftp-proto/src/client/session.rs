@@ -215,6 +215,8 @@ impl Session {
                 *set = deadline;
                 sleep.as_mut().reset(deadline.into());
             }
+            // Outside of a runtime nothing can be timed. Whoever drives the session next comes by here again.
+            (Some(_), None) if tokio::runtime::Handle::try_current().is_err() => {}
             (Some(deadline), timer) => {
                 *timer = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into()))));
             }

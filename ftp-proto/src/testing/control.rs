@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -51,7 +51,17 @@ impl Control {
     pub(super) async fn fill(&mut self) {
         // Room for what one segment brings: what is read at once is what a real server would have in its buffer.
         self.input.reserve(MAX_LINE);
-        let read = self.io.read_buf(&mut self.input).await;
+        // A plain read takes a short one for a drained socket, and sleeps. Yet a read also ends at urgent data, which clients
+        // send before ABOR, and the command behind it would stay unread. Observed: lftp 4.9.2.
+        let read = loop {
+            let read = match self.io.readable().await {
+                Ok(()) => self.io.try_read_buf(&mut self.input),
+                Err(error) => Err(error),
+            };
+            if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                break read;
+            }
+        };
         self.arrived = Instant::now();
         self.eof = matches!(read, Ok(0) | Err(_));
     }

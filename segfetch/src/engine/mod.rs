@@ -35,7 +35,7 @@ const EVENT_BUFFER: usize = 256;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EngineConfig {
-    /// Most bytes of received data in memory, over all downloads; 64 MiB unless said otherwise, at least one buffer of 1 MiB.
+    /// Most bytes of received data in memory, over all downloads; 16 MiB unless said otherwise, at least one buffer of 1 MiB.
     pub max_buffer_bytes: usize,
     /// Threads that write; 2 unless said otherwise.
     pub writers: usize,
@@ -45,7 +45,7 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { max_buffer_bytes: 64 << 20, writers: 2, volume: Arc::new(OsVolume) }
+        Self { max_buffer_bytes: 16 << 20, writers: 2, volume: Arc::new(OsVolume) }
     }
 }
 

@@ -165,9 +165,11 @@ fn without_a_runtime_a_dropped_download_closes_its_connections() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let world = runtime.block_on(async { World::start(Personality::vsftpd()) });
     let client = world.client();
+    world.server.set_rate(10_000);
     let download = runtime.block_on(async { client.download(&world.path, 0).await.unwrap() });
     assert_eq!(world.watched.open(), 2);
     drop(download);
+    world.server.set_rate(0);
     assert_eq!((world.watched.open(), client.sessions()), (0, 0));
     runtime.block_on(async {
         world.server.wait_for(|counters| counters.open == 0).await;
