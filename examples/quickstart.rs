@@ -75,31 +75,31 @@ fn demonstrate() -> Result<()> {
     let target = directory.path().join("disc.iso");
     let url = server.url("/pub/disc.iso");
 
-    say(format!("An FTP server in this process offers {}: {url}", HumanBytes(len)));
-    say(format!("1. A child process fetches it over {CONNECTIONS} connections."));
+    say(&format!("An FTP server in this process offers {}: {url}", HumanBytes(len)));
+    say(&format!("1. A child process fetches it over {CONNECTIONS} connections."));
     let mut first = Run::start(&url, &target, len)?;
     let before = first.until(|state| state.received >= len / 2 && state.durable > 0)?;
     first.kill()?;
-    say(format!(
+    say(&format!(
         "2. Killed by SIGKILL, with {} received, {} of them on record.",
         HumanBytes(before.received),
         HumanBytes(before.durable)
     ));
-    say("   What it left on the disk:".into());
+    say("   What it left on the disk:");
     list(directory.path())?;
     ensure!(!target.exists(), "{} exists before it is complete", target.display());
 
-    say("3. A new child goes on.".into());
+    say("3. A new child goes on.");
     let done = Run::start(&url, &target, len)?.until_done()?;
 
-    say("4. Comparing by SHA-256.".into());
+    say("4. Comparing by SHA-256.");
     let (here, there) = (digest_of_file(&target)?, digest_of_content(&content));
     ensure!(here == there, "the file differs from the server's: {here} here, {there} there");
-    say(format!("   {here} on both sides."));
+    say(&format!("   {here} on both sides."));
 
     let counters = server.counters();
-    say(String::new());
-    say("What happened:".into());
+    say("");
+    say("What happened:");
     for (what, value) in [
         ("file", HumanBytes(len).to_string()),
         ("kept over the kill", HumanBytes(done.resumed).to_string()),
@@ -110,13 +110,13 @@ fn demonstrate() -> Result<()> {
         ("streams after the kill", format!("{}, of which {} failed", done.opens, done.retries)),
         ("verification", "SHA-256 equal, no wrong byte".into()),
     ] {
-        say(format!("  {what:<26}{value}"));
+        say(&format!("  {what:<26}{value}"));
     }
     Ok(())
 }
 
 /// A line on standard output; nobody to read it is no failure.
-fn say(text: String) {
+fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
@@ -239,7 +239,7 @@ impl Screen {
             bar.set_message(text);
         } else if self.last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
             self.last = Some(Instant::now());
-            say(format!("   {:>3} %  {text}", received * 100 / self.len.max(1)));
+            say(&format!("   {:>3} %  {text}", received * 100 / self.len.max(1)));
         }
     }
 
@@ -258,7 +258,7 @@ fn list(directory: &Path) -> Result<()> {
         } else {
             "the bytes"
         };
-        say(format!(
+        say(&format!(
             "   {:<20} {:>12}  {what}",
             name.to_string_lossy(),
             HumanBytes(entry.metadata()?.len()).to_string()

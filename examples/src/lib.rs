@@ -36,6 +36,28 @@ pub struct Remote {
     pub source: Box<dyn RangeSource>,
     /// The last part of the URL's path, decoded. Hostile: check before using it as a path.
     pub name: Option<Vec<u8>>,
+    ftp: Client,
+}
+
+impl Remote {
+    /// What the server says that it can do, in the words of its protocol; empty as long as it was not asked, by
+    /// [`RangeSource::probe`] for example.
+    pub fn features(&self) -> Vec<&'static str> {
+        let Some(has) = self.ftp.quirks().features else { return Vec::new() };
+        let all = [
+            ("EPSV", has.epsv),
+            ("SIZE", has.size),
+            ("MDTM", has.mdtm),
+            ("MLST", has.mlst.is_some()),
+            ("REST STREAM", has.rest_stream),
+            ("RANG STREAM", has.rang_stream),
+            ("TVFS", has.tvfs),
+            ("UTF8", has.utf8),
+            ("HASH", !has.hash.is_empty()),
+            ("AUTH TLS", has.auth.iter().any(|mechanism| mechanism == "TLS")),
+        ];
+        all.into_iter().filter_map(|(name, offered)| offered.then_some(name)).collect()
+    }
 }
 
 /// Makes sources of URLs.
@@ -115,9 +137,10 @@ impl Schemes {
     }
 
     fn ftp(&self, url: &Url) -> Result<Remote, SchemeError> {
-        let source = FtpSource::new(self.ftp_client(url)?, url);
+        let ftp = self.ftp_client(url)?;
+        let source = FtpSource::new(ftp.clone(), url);
         let source = source.map_err(|reason| SchemeError::NotAFile { url: url.to_string(), reason })?;
-        Ok(Remote { source: Box::new(source), name: url.file_name().map(<[u8]>::to_vec) })
+        Ok(Remote { source: Box::new(source), name: url.file_name().map(<[u8]>::to_vec), ftp })
     }
 
     fn ftp_client(&self, url: &Url) -> Result<Client, SchemeError> {

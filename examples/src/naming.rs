@@ -95,10 +95,9 @@ pub(crate) fn printable(name: &OsStr) -> String {
 /// A text of foreign origin as it can be shown on a terminal: control characters are escaped.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if is_control(c) {
-            out.extend(c.escape_default())
-        } else {
-            out.push(c)
+        match is_control(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
         }
         out
     })

@@ -9,7 +9,7 @@ use crate::args::Probe;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::naming::{clean, printable};
-use crate::render::{self, algorithm_word, bytes, hex, utc};
+use crate::render::{self, Subject, algorithm_word, bytes, hex, utc};
 use crate::signals::{self, Stop};
 
 /// Asks about every URL, one after the other.
@@ -27,13 +27,17 @@ pub(crate) async fn probe(args: &Probe, schemes: &Schemes, stop: Stop) -> Result
         };
         exit = exit.worse(result.as_ref().err().map_or(Exit::Done, |failure| failure.exit));
         let url = clean(remote.source.label());
+        let host = remote.source.host().map(|host| clean(host.as_str()));
+        let subject = Subject { name: url.clone(), url, host, target: None };
+        let features = remote.features();
         // Nobody to read the answer is no failure of the probe.
         let _ = if args.json {
-            render::print_probe_json(&mut io::stdout(), &url, result.as_ref())
+            let result = result.as_ref().map(|info| (info, &features[..]));
+            render::print_probe_json(&mut io::stdout(), &subject, result)
         } else {
             match &result {
-                Ok(info) => io::stdout().write_all(describe(&url, info).as_bytes()),
-                Err(failure) => writeln!(io::stderr(), "{url}: {failure}"),
+                Ok(info) => io::stdout().write_all(describe(&subject, info, &features).as_bytes()),
+                Err(failure) => writeln!(io::stderr(), "{}: {failure}", subject.name),
             }
         };
     }
@@ -41,8 +45,8 @@ pub(crate) async fn probe(args: &Probe, schemes: &Schemes, stop: Stop) -> Result
 }
 
 /// The answer for people.
-fn describe(url: &str, info: &SourceInfo) -> String {
-    let mut text = format!("{url}\n");
+fn describe(subject: &Subject, info: &SourceInfo, features: &[&str]) -> String {
+    let mut text = format!("{}\n", subject.url);
     let mut row = |name: &str, value: &str| text += &format!("  {name:<12}{value}\n");
     row(
         "length",
@@ -83,8 +87,11 @@ fn describe(url: &str, info: &SourceInfo) -> String {
     if let Pace::RealTime { bytes_per_second } = info.pace {
         row("pace", &format!("real time, {}/s", bytes(bytes_per_second)));
     }
-    if let Some(host) = &info.host {
-        row("server", &clean(host.as_str()));
+    if let Some(host) = &subject.host {
+        row("server", host);
+    }
+    if !features.is_empty() {
+        row("offers", &features.join(", "));
     }
     if let Some(name) = &info.name {
         row("name", &printable(String::from_utf8_lossy(name).as_ref().as_ref()));
@@ -95,7 +102,11 @@ fn describe(url: &str, info: &SourceInfo) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use segfetch::source::{Digest, DigestAlgorithm, HostKey, Sessions, Validator};
+    use segfetch::source::{Digest, DigestAlgorithm, Sessions, Validator};
+
+    fn subject() -> Subject {
+        Subject { url: "ftp://h/f".into(), name: "f".into(), host: Some("h:21:anna".into()), target: None }
+    }
 
     #[test]
     fn an_answer_is_a_table_of_what_the_server_said() {
@@ -104,9 +115,8 @@ mod tests {
             .with_validator(Validator::new(Strength::Weak, &b"x"[..]))
             .with_sessions(Sessions::at_most(4))
             .with_digest(Digest::new(DigestAlgorithm::Sha256, vec![0xab; 32]))
-            .with_host(HostKey::new("anonymous@h:21"))
             .with_name(&b"a\x1b[2J"[..]);
-        let text = describe("ftp://h/f", &info);
+        let text = describe(&subject(), &info, &["EPSV", "MLST"]);
         for part in [
             "length      1048576 bytes (1.00 MiB)\n",
             "2000-02-29 00:00:00 UTC",
@@ -114,7 +124,8 @@ mod tests {
             "weak",
             "at most 4",
             "sha256:abab",
-            "anonymous@h:21",
+            "h:21:anna",
+            "EPSV, MLST",
             "a\\u{1b}[2J",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
@@ -123,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_a_server_does_not_say_is_not_invented() {
-        let text = describe("ftp://h/f", &SourceInfo::new(Extent::Unknown, Access::Sequential));
+        let text = describe(&subject(), &SourceInfo::new(Extent::Unknown, Access::Sequential), &[]);
         assert_eq!(text.matches("not stated").count(), 2, "{text}");
         assert!(text.contains("by its bytes only") && !text.contains("connections"), "{text}");
     }

@@ -128,8 +128,9 @@ fn plan(args: &Fetch, schemes: &Schemes) -> Result<(Vec<Remote>, Vec<Subject>), 
             Some(naming::target(args.output.as_deref(), &url, name, several).map_err(|error| usage(&error))?)
         };
         let name = target.as_ref().and_then(|path| path.file_name()).map_or_else(|| url.clone(), printable);
+        let host = remote.source.host().map(|host| clean(host.as_str()));
+        subjects.push(Subject { url, name, host, target });
         remotes.push(remote);
-        subjects.push(Subject { url, name, target });
     }
     let targets = subjects.iter().filter_map(|subject| Some((&*subject.url, subject.target.as_deref()?)));
     naming::check_collisions(targets).map_err(|error| usage(&error))?;

@@ -81,8 +81,7 @@ pub(crate) fn run(data: &[u8]) {
     quirks.no_epsv = flags & 8 != 0;
     let now = Instant::now();
     let machine = Connection::new(now, config, quirks);
-    let mut world =
-        World { machine, now, wait: None, data: Data::None, failed: None, refused: false, open: 0 };
+    let mut world = World { machine, now, wait: None, data: Data::None, failed: None, refused: false, open: 0 };
     world.poll();
     while let Some(operation) = bytes.next() {
         world.step(operation, &mut bytes);
@@ -120,7 +119,7 @@ impl World {
                 self.data = Data::None;
                 self.input(Input::DataEnded(DataEnd::NotConnected(ErrorKind::ConnectionRefused)));
             }
-            6 | 7 if argument % 8 == 0 => self.input(Input::Closed),
+            6 | 7 if argument.is_multiple_of(8) => self.input(Input::Closed),
             7 | 8 => {
                 if let Some(wait) = self.wait {
                     self.now = self.now.max(wait);
@@ -157,7 +156,7 @@ impl World {
         match result {
             Ok(()) => self.open += 1,
             Err(Error::Misuse(_)) => {}
-            Err(error) => self.failed_with(error),
+            Err(error) => self.failed_with(&error),
         }
     }
 
@@ -165,13 +164,13 @@ impl World {
         match self.machine.handle_input(self.now, input) {
             Ok(()) => assert_eq!(self.failed, None, "the first error is the last word"),
             Err(Error::Misuse(what)) => panic!("an input is no misuse: {what}"),
-            Err(error) => self.failed_with(error),
+            Err(error) => self.failed_with(&error),
         }
     }
 
-    fn failed_with(&mut self, error: Error) {
+    fn failed_with(&mut self, error: &Error) {
         let first = self.failed.get_or_insert_with(|| error.clone());
-        assert_eq!(*first, error, "the first error is the last word");
+        assert_eq!(first, error, "the first error is the last word");
     }
 
     fn poll(&mut self) {

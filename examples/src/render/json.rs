@@ -91,6 +91,9 @@ enum Body<'a> {
         connections: usize,
         limit: Option<u16>,
     },
+    Server {
+        features: &'a [&'static str],
+    },
     Stopping {},
     Done {
         path: Option<String>,
@@ -169,14 +172,21 @@ fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes what `probe --json` says of one URL.
-pub(crate) fn print_probe(out: &mut impl Write, url: &str, result: Result<&SourceInfo, &Failure>) -> io::Result<()> {
-    write_line(out, &Line { v: VERSION, id: None, body: Body::Start { url, target: None } })?;
-    let body = match result {
-        Ok(info) => Body::Probed { info: Info::from(info) },
-        Err(failure) => failed(failure),
-    };
-    write_line(out, &Line { v: VERSION, id: None, body })
+/// Writes what `probe --json` says of one URL: what the file is, and what its server can do.
+pub(crate) fn print_probe(
+    out: &mut impl Write,
+    subject: &Subject,
+    result: Result<(&SourceInfo, &[&'static str]), &Failure>,
+) -> io::Result<()> {
+    let mut say = |body| write_line(out, &Line { v: VERSION, id: None, body });
+    say(Body::Start { url: &subject.url, target: None })?;
+    match result {
+        Ok((info, features)) => {
+            say(Body::Probed { info: Info::new(info, subject) })?;
+            say(Body::Server { features })
+        }
+        Err(failure) => say(failed(failure)),
+    }
 }
 
 impl<W: Write> View for Json<W> {
@@ -188,7 +198,7 @@ impl<W: Write> View for Json<W> {
 
     fn event(&mut self, id: usize, event: &Event) {
         let body = match event {
-            Event::Probed(info) => Body::Probed { info: Info::from(&**info) },
+            Event::Probed(info) => Body::Probed { info: Info::new(info, &self.subjects[id]) },
             Event::Resumed { have, damaged } => Body::Resumed { have: *have, damaged: *damaged },
             Event::Opened { worker, start } => Body::Opened { worker: *worker, start: *start },
             Event::Closed { worker, front } => Body::Closed { worker: *worker, front: *front },
@@ -260,8 +270,8 @@ fn failed(failure: &Failure) -> Body<'_> {
     }
 }
 
-impl From<&SourceInfo> for Info {
-    fn from(info: &SourceInfo) -> Self {
+impl Info {
+    fn new(info: &SourceInfo, subject: &Subject) -> Self {
         Self {
             length: info.extent.known(),
             modified: info.modified.map(|(seconds, _)| seconds),
@@ -269,7 +279,7 @@ impl From<&SourceInfo> for Info {
             access: access_word(info.access),
             exact_ends: info.exact_ends,
             max_sessions: info.sessions.max,
-            host: info.host.as_ref().map(|host| host.as_str().to_owned()),
+            host: subject.host.clone(),
             digest: info
                 .digest
                 .as_ref()

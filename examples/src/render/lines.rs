@@ -95,8 +95,12 @@ mod tests {
     use crate::render::Subject;
 
     fn lines(names: &[&str], loudness: Loudness) -> Lines<Vec<u8>> {
-        let subjects =
-            names.iter().map(|name| Subject { url: format!("ftp://h/{name}"), name: (*name).into(), target: None });
+        let subjects = names.iter().map(|name| Subject {
+            url: format!("ftp://h/{name}"),
+            name: (*name).into(),
+            host: None,
+            target: None,
+        });
         Lines::new(Vec::new(), Teller::new(subjects.collect(), loudness))
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Subject {
     pub(crate) url: String,
     /// What lines and bars begin with; nothing in it can drive a terminal.
     pub(crate) name: String,
+    /// The server whose limits are shared.
+    pub(crate) host: Option<String>,
     /// The file, or `None` for standard output.
     pub(crate) target: Option<PathBuf>,
 }

@@ -201,7 +201,7 @@ mod tests {
     use segfetch::source::{ErrorClass, Phase};
 
     fn teller(loudness: Loudness) -> Teller {
-        Teller::new(vec![Subject { url: "ftp://h/f".into(), name: "f".into(), target: None }], loudness)
+        Teller::new(vec![Subject { url: "ftp://h/f".into(), name: "f".into(), host: None, target: None }], loudness)
     }
 
     fn retry(message: &str) -> Event {

@@ -27,7 +27,7 @@ async fn a_broken_connection_is_replaced_and_no_byte_comes_twice() {
     server.fault(When::Next(2), Fault::Cut { after: 1 << 20, end: Ending::Rst, reply: Some("426 Lost") });
     let ended = run(dir.path(), ["-o", "-", &server.url("/f")]).await.expect(0).says("trying again");
     assert!(ended.stdout == File::generated(LEN, 1).to_vec());
-    assert_eq!(server.counters().retrs, 3);
+    assert!(server.counters().retrs >= 3, "both cuts came");
 }
 
 #[tokio::test]

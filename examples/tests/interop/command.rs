@@ -163,7 +163,8 @@ impl Running {
             }
         }
         let status = self.child.wait().expect("waiting works");
-        let stderr = self.stderr.take().map(|reader| reader.join().expect("standard error is read")).unwrap_or_default();
+        let stderr =
+            self.stderr.take().map(|reader| reader.join().expect("standard error is read")).unwrap_or_default();
         let stdout = self.seen.iter().map(|line| format!("{line}\n")).collect();
         Ended { code: status.code(), stdout, stderr }
     }

@@ -29,10 +29,12 @@ impl Outsider {
     }
 
     /// Whether the next reply has this code.
+    #[allow(dead_code)]
     fn hears(&mut self, code: &str) -> bool {
         loop {
             let mut line = String::new();
-            if self.0.read_line(&mut line).is_err() || line.is_empty() {
+            let r = self.0.read_line(&mut line); eprintln!("DBG {r:?} {line:?}");
+            if r.is_err() || line.is_empty() {
                 return false;
             }
             // All but the last line of a reply have something else than a blank behind the code.

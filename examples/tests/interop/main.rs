@@ -12,7 +12,6 @@ mod limits;
 mod names;
 mod namespace;
 mod order;
-mod rest;
 mod scale;
 mod scene;
 mod secrets;

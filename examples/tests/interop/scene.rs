@@ -136,7 +136,8 @@ pub(crate) fn sha256(path: &Path) -> String {
 /// Fails at the first byte that differs.
 #[track_caller]
 pub(crate) fn assert_equal(found: &Path, expected: &Path) {
-    let mut files = [found, expected].map(|path| File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+    let mut files =
+        [found, expected].map(|path| File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
     let lens = files.each_ref().map(|file| file.metadata().expect("metadata").len());
     assert_eq!(lens[0], lens[1], "length of {}", found.display());
     let mut pieces = [vec![0; 1 << 20], vec![0; 1 << 20]];

@@ -5,8 +5,8 @@ use std::future::poll_fn;
 
 use bytes::{BufMut, BytesMut};
 
-use super::client::Client;
 use super::error::{OpenError, ReadError};
+use super::face::Client;
 use super::lease::Lease;
 use super::session::Got;
 use crate::conn::{Ending, Event, FileFacts, Restart};

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::connector::ConnectorError;
 use crate::conn::{self, Awaited, Ending};
-use crate::wire::{Class, Reply, reply_hints_transient};
+use crate::wire::{Reply, reply_hints_transient};
 
 /// What to do about an error. There is no default: each error decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +153,8 @@ impl OpenError {
             Self::Connect(error) => error.class(),
             Self::Directory => ErrorClass::Permanent,
             Self::PathRefused(reply) => class_of_refusal(reply, false),
-            Self::PassiveRefused(reply) => reply.as_ref().map_or(ErrorClass::Unknown, |reply| match reply.class() {
-                Class::PermanentNegative => ErrorClass::Permanent,
-                _ => ErrorClass::Transient,
-            }),
+            Self::PassiveRefused(None) => ErrorClass::Unknown,
+            Self::PassiveRefused(Some(reply)) => class_of_refusal(reply, false),
             Self::DataConnection(_) => ErrorClass::Transient,
             Self::StartRefused(_) => ErrorClass::RangeRefused,
             Self::BeyondEnd { .. } => ErrorClass::Changed,

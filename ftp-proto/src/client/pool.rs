@@ -92,12 +92,7 @@ impl Drop for Pool {
 
 impl Pool {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::default(),
-            limits,
-            changed: Notify::new(),
-            live: Arc::default(),
-        })
+        Arc::new(Self { state: Mutex::default(), limits, changed: Notify::new(), live: Arc::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

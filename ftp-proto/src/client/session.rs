@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::connector::{Connecting, Connector, Io, Target};
-use super::pool::Slot;
 use super::error::ReadError;
+use super::pool::Slot;
 use crate::conn::{Connection, DataEnd, Ending, Error, Event, Input, Output};
 
 /// Body bytes that may be taken in before the server has said that it sends: one small segment, from servers that omit 1xx.

@@ -101,7 +101,8 @@ impl Connection {
         let mut left = self.plan_walk(&path);
         let Some(name) = self.name_of(&path) else { return };
         let features = self.quirks.features.as_ref();
-        let mdtm = !self.quirks.no_mdtm && features.is_none_or(|features| features.mdtm || *features == Features::default());
+        let mdtm =
+            !self.quirks.no_mdtm && features.is_none_or(|features| features.mdtm || *features == Features::default());
         let mlst = !self.quirks.no_mlst && features.is_some_and(|features| features.mlst.is_some());
         if !self.quirks.no_size {
             self.control.plan(Command::Size(name.clone()), Expect::Size);

@@ -380,7 +380,7 @@ impl Connection {
     }
 
     fn replied(&mut self, now: Instant, reply: Reply) {
-        if reply.code == 421 {
+        if is_farewell(&reply) {
             return self.closing(reply);
         }
         if let Work::Fencing(_) = self.work {
@@ -412,7 +412,7 @@ impl Connection {
         }
     }
 
-    /// 421 says goodbye, whatever was asked.
+    /// The server says goodbye, whatever was asked.
     fn closing(&mut self, reply: Reply) {
         if let Stage::LoggingIn { .. } = self.stage {
             let step = self.control.awaited();
@@ -457,4 +457,11 @@ impl Connection {
             self.tell(outcome);
         }
     }
+}
+
+/// Whether the server ends the session with this.
+///
+/// Spec: RFC 959 section 4.2.2 (421). Observed: vsftpd 3.0.3 dies with `500 OOPS: ..`, e.g. when no passive port is free
+fn is_farewell(reply: &Reply) -> bool {
+    reply.code == 421 || (reply.code == 500 && reply.first().starts_with(b"OOPS:"))
 }

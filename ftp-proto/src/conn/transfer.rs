@@ -349,9 +349,7 @@ impl Transfer {
 
     fn outcome_of_refusal(&self, reply: &Reply) -> Outcome {
         match self.data {
-            Data::Ended(DataEnd::NotConnected(kind)) if reply.code == 425 => {
-                Outcome::Ended(Ending::NotConnected(kind))
-            }
+            Data::Ended(DataEnd::NotConnected(kind)) if reply.code == 425 => Outcome::Ended(Ending::NotConnected(kind)),
             _ => Outcome::Refused(reply.clone()),
         }
     }

@@ -71,9 +71,10 @@ impl Fault {
     /// Bytes of a transfer after which the fault happens.
     pub(super) fn after(&self) -> Option<u64> {
         match self {
-            Fault::Cut { after, .. } | Fault::Stall { after } | Fault::Kill { after } | Fault::LoseControl { after } => {
-                Some(*after)
-            }
+            Fault::Cut { after, .. }
+            | Fault::Stall { after }
+            | Fault::Kill { after }
+            | Fault::LoseControl { after } => Some(*after),
             _ => None,
         }
     }

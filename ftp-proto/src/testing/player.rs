@@ -178,7 +178,8 @@ impl<'a, C: AsyncRead + AsyncWrite + Unpin + Send> Player<'a, C> {
         const KEYS: [&str; 4] = ["{port}", "{p1}", "{p2}", "{ip}"];
         match std::str::from_utf8(text) {
             Ok(template) if KEYS.iter().any(|key| template.contains(key)) => {
-                let listener = super::server::listen((self.ip, 0).into(), None).map_err(|e| Problem::Socket(e.kind()))?;
+                let listener =
+                    super::server::listen((self.ip, 0).into(), None).map_err(|e| Problem::Socket(e.kind()))?;
                 let port = listener.local_addr().map_err(|e| Problem::Socket(e.kind()))?.port();
                 self.listener = Some(listener);
                 let [high, low] = port.to_be_bytes().map(|byte| byte.to_string());

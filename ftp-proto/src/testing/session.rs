@@ -265,8 +265,10 @@ impl Session {
             Fault::Silence(_) => self.fall_silent().await,
             Fault::WrongSize(by) => {
                 let answer = self.answer(verb, arg);
-                let size = answer.strip_prefix(b"213 ").and_then(|size| std::str::from_utf8(size).ok()?.parse::<u64>().ok());
-                let answer = size.map_or(answer, |size| format!("213 {}", size.saturating_add_signed(*by)).into_bytes());
+                let size =
+                    answer.strip_prefix(b"213 ").and_then(|size| std::str::from_utf8(size).ok()?.parse::<u64>().ok());
+                let answer =
+                    size.map_or(answer, |size| format!("213 {}", size.saturating_add_signed(*by)).into_bytes());
                 self.reply(answer).await?;
                 Ok(Flow::Next)
             }

@@ -117,7 +117,11 @@ impl Session {
         if let Some(Fault::WrongOffset { back, above }) = fault
             && start > above
         {
-            start = if back >= 0 { start.saturating_sub(back.unsigned_abs()) } else { start.saturating_add(back.unsigned_abs()) };
+            start = if back >= 0 {
+                start.saturating_sub(back.unsigned_abs())
+            } else {
+                start.saturating_add(back.unsigned_abs())
+            };
         }
         let path = Some(resolve(&self.state.cwd, name));
         self.begin(Plan { name: name.to_vec(), node, start, end, fault, path }).await
@@ -420,12 +424,8 @@ impl Plan {
     fn describe(&self, words: &str, left: u64) -> Vec<u8> {
         let (size, kbytes) = (self.node.len().to_string(), format!("{:.1}", left as f64 / 1024.0));
         let left = left.to_string();
-        let values: [(&str, &[u8]); 4] = [
-            ("name", &self.name),
-            ("size", size.as_bytes()),
-            ("left", left.as_bytes()),
-            ("kbytes", kbytes.as_bytes()),
-        ];
+        let values: [(&str, &[u8]); 4] =
+            [("name", &self.name), ("size", size.as_bytes()), ("left", left.as_bytes()), ("kbytes", kbytes.as_bytes())];
         fill(words, &values)
     }
 }

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ftp_proto::testing::{
-    Fault, File, HostileServer, Personality, Script, Server, ServerBuilder, When, content_at,
-};
+use ftp_proto::testing::{Fault, File, HostileServer, Personality, Script, Server, ServerBuilder, When, content_at};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -81,7 +79,8 @@ impl Clients {
             ("{port}", self.addr.port().to_string()),
             ("{path}", PATH.to_owned()),
         ];
-        let filled = |word: &&str| places.iter().fold((*word).to_owned(), |word, (key, value)| word.replace(key, value));
+        let filled =
+            |word: &&str| places.iter().fold((*word).to_owned(), |word, (key, value)| word.replace(key, value));
         let output = Command::new("timeout")
             .arg("120")
             .args(client.iter().map(filled))
@@ -93,7 +92,8 @@ impl Clients {
             .env("LC_ALL", "C.UTF-8")
             .output()
             .unwrap();
-        let [printed, complaint] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        let [printed, complaint] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         assert!(output.status.success(), "{client:?}: {}\n{printed}\n{complaint}", output.status);
         printed
     }
@@ -129,7 +129,8 @@ const CURL: &[&str] = &["curl", "-sS", "-o", "{out}", "{url}"];
 const WGET: &[&str] = &["wget", "-nv", "-O", "{out}", "{url}"];
 const LFTP: &[&str] = &["lftp", "-c", "get {url} -o {out}"];
 const LFTP_PGET: &[&str] = &["lftp", "-c", "pget -n 4 {url} -o {out}"];
-const ARIA2: &[&str] = &["aria2c", "-q", "--file-allocation=none", "-x4", "-s4", "-k1M", "-d", "{dir}", "-o", "out", "{url}"];
+const ARIA2: &[&str] =
+    &["aria2c", "-q", "--file-allocation=none", "-x4", "-s4", "-k1M", "-d", "{dir}", "-o", "out", "{url}"];
 const AXEL: &[&str] = &["axel", "-q", "-n", "4", "-o", "{out}", "{url}"];
 const FTPLIB: &[&str] = &[
     "python3",
@@ -168,7 +169,17 @@ fn clients_come_over_ipv6_and_through_single_steps_of_cwd() {
 
 #[test]
 fn odd_names_reach_the_server_as_they_are() {
-    for name in [&b"a b"[..], b" lead", b"-x", b"#?;%2F+&", b"\"quo\"ted\"", b"[*]{x}", b"caf\xe9", b"\xff\xff", "\u{42f}".as_bytes()] {
+    for name in [
+        &b"a b"[..],
+        b" lead",
+        b"-x",
+        b"#?;%2F+&",
+        b"\"quo\"ted\"",
+        b"[*]{x}",
+        b"caf\xe9",
+        b"\xff\xff",
+        "\u{42f}".as_bytes(),
+    ] {
         for personality in [Personality::vsftpd(), Personality::pure_ftpd()] {
             let mut lab = Lab::new(Server::builder().personality(personality));
             let path = [b"/odd dir/", name].concat();
@@ -220,7 +231,7 @@ fn clients_resume_where_they_left_off() {
 fn clients_that_ask_for_eight_finish_under_a_limit_of_four_wherever_it_shows() {
     for personality in [Personality::vsftpd(), Personality::proftpd()] {
         for client in [
-            &["lftp", "-c", "set net:reconnect-interval-base 1; pget -n 8 {url} -o {out}"][..],
+            &["lftp", "-c", "pget -n 8 {url} -o {out}"][..],
             &["aria2c", "-q", "--file-allocation=none", "-x8", "-s8", "-k1M", "-d", "{dir}", "-o", "out", "{url}"],
         ] {
             let builder = Server::builder().personality(personality).max_connections(4);
@@ -238,7 +249,7 @@ fn listings_are_understood() {
     for personality in presets() {
         let lab = Lab::new(Server::builder().personality(personality).file("/pub/dir/sub/x", File::bytes("x")));
         assert_eq!(lab.clients.run(&["curl", "-sS", "-l", "{parent}"]), "big.bin\nsub\n");
-        let sizes = lab.clients.run(&["lftp", "-c", "open {parent}; cls -1 --size --sort=name"]);
+        let sizes = lab.clients.run(&["lftp", "-c", "open {parent}; cls -1 --size --block-size=1 --sort=name"]);
         let words: Vec<_> = sizes.split_whitespace().collect();
         assert!(words.contains(&LEN.to_string().as_str()) && sizes.contains("sub/"), "{sizes}");
     }
@@ -254,6 +265,30 @@ for name, facts in ftp.mlsd('/pub/dir'):
     print(name, facts['type'], facts['size'], facts['modify'])",
     ]);
     assert_eq!(facts, format!("big.bin file {LEN} 20240229123456\n"));
+}
+
+#[test]
+fn abor_behind_urgent_data_is_heard() {
+    for personality in presets() {
+        let lab = Lab::new(Server::builder().personality(personality).send_buffer(4096));
+        let replies = lab.clients.run(&[
+            "python3",
+            "-c",
+            "import ftplib, socket
+ftp = ftplib.FTP()
+ftp.connect('{ip}', {port}, 60)
+ftp.login()
+data = ftp.transfercmd('RETR {path}')
+data.recv(1)
+ftp.sock.sendall(b'\\xff\\xf4\\xff')
+ftp.sock.send(b'\\xf2', socket.MSG_OOB)
+ftp.sock.sendall(b'ABOR\\r\\n')
+data.close()
+print([ftp.getmultiline()[:3] for _ in range(2)])
+print(ftp.voidcmd('NOOP'))",
+        ]);
+        assert!(replies.contains("\n200 "), "{replies}");
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Tests against servers that nobody here wrote. They must be installed.
 
-mod foreign_clients;
+mod changes;
+mod limits;
+mod names;
 mod ranges;
+mod refusals;
 mod setup;

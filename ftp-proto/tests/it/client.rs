@@ -2,5 +2,7 @@
 
 mod cancel;
 mod deadlines;
+pub(crate) mod dealings;
+mod limits;
 mod memory;
 pub(crate) mod watched;

@@ -87,7 +87,7 @@ impl Fixture for FtpFixture {
             }
             Situation::Full => {
                 let now = self.server.counters();
-                self.server.set_max_connections(usize::try_from(now.open).unwrap());
+                self.server.set_max_connections(now.open);
             }
             Situation::NoRanges => always(self.no_ranges.clone()),
             Situation::CutAfter(after) => {

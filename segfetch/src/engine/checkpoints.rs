@@ -103,7 +103,7 @@ impl Checkpoints {
 }
 
 fn checkpoint(mut store: Box<JobStore>) -> Done {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let result = store.checkpoint().map(|_| ());
     Done { store, result, took: started.elapsed() }
 }

@@ -11,11 +11,12 @@ use crate::sim::{Image, Sim};
 /// A piece of work on a store. It tells the volume what it was promised.
 pub(crate) type Workload = fn(&Sim, StoreOptions) -> Result<(), StoreError>;
 
-pub(crate) const WORKLOADS: [(&str, Workload); 6] = [
+pub(crate) const WORKLOADS: [(&str, Workload); 7] = [
     ("download", download),
     ("compaction", compaction),
     ("change of remote", change_of_remote),
     ("length known late", length_known_late),
+    ("shorter than announced", shorter_than_announced),
     ("discard", discard),
     ("restart", restart),
 ];
@@ -96,6 +97,13 @@ fn length_known_late(sim: &Sim, options: StoreOptions) -> Result<(), StoreError>
     finish(sim, &mut store)
 }
 
+fn shorter_than_announced(sim: &Sim, options: StoreOptions) -> Result<(), StoreError> {
+    let mut store = fresh(sim, options, 1, Some(LEN + 2 * BLOCK))?;
+    write(&store, 1, BLOCK..LEN)?;
+    checkpoint(sim, &mut store)?;
+    finish(sim, &mut store)
+}
+
 fn discard(sim: &Sim, options: StoreOptions) -> Result<(), StoreError> {
     let mut store = fresh(sim, options.clone(), 1, Some(LEN))?;
     write(&store, 1, 0..BLOCK + 9)?;
@@ -149,8 +157,10 @@ fn no_crash_during_a_change_of_the_remote_mixes_versions() {
 }
 
 #[test]
-fn no_crash_around_a_late_length_a_discard_or_a_restart_does_harm() {
+fn no_crash_around_a_late_or_wrong_length_a_discard_or_a_restart_does_harm() {
     assert_right("late length", &run(length_known_late, Sim::new(Image::default()), &options(1), options(2), false));
+    let shorter = run(shorter_than_announced, Sim::new(Image::default()), &options(1), options(2), false);
+    assert_right("shorter than announced", &shorter);
     assert_right("discard", &run(discard, Sim::new(Image::default()), &options(1), options(2), false));
     let restart_tally = run(restart, Sim::new(Image::default()), &options(1), forgiving(2), false);
     assert_right("restart", &restart_tally);

@@ -4,6 +4,7 @@
 
 mod check;
 mod crash;
+mod damage;
 mod faults;
 mod job;
 mod journal;

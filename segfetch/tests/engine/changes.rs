@@ -124,3 +124,29 @@ async fn a_stream_that_starts_early_is_fine_and_one_that_starts_late_is_not_used
         assert_eq!(used, failure == Failure::StartsEarly(3_000), "{failure:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_has_grown_or_shrunk_between_two_runs_has_changed() {
+    for len in [39 * MIB, 41 * MIB] {
+        let world = World::new();
+        let source = paced(weak(40 * MIB));
+        let job = world.run_until_durable(download(&source, 2), 8 * MIB).await;
+        world.kill(job).await;
+        let now = paced(weak(len));
+        let (result, _) = world.run(download(&now, 2)).await;
+        assert!(matches!(&result, Err(DownloadError::Changed { reason }) if reason.contains("bytes")), "{result:?}");
+        world.run(download(&now, 2).on_change(OnChange::Restart)).await.0.expect("it starts over");
+        world.assert_copy(&now);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_behind_an_exact_end_are_not_written() {
+    let world = World::new();
+    let source = paced(MemorySource::new(20 * MIB)).with_plan(FailPlan::new().always(Failure::ExtraBytes(10)));
+    // Whether such a server is refused or only not believed, the file is right or has no name.
+    match world.run(download(&source, 3)).await.0 {
+        Ok(_) => world.assert_copy(&source),
+        Err(error) => assert!(matches!(error, DownloadError::WrongLength { .. }), "{error:?}"),
+    }
+}

@@ -5,4 +5,6 @@ mod downloads;
 mod failures;
 mod interruptions;
 mod limits;
+mod storage;
+mod unruly;
 mod world;

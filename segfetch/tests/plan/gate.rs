@@ -242,21 +242,37 @@ fn a_server_that_asks_to_be_left_alone_is_left_alone() {
 }
 
 #[test]
-fn a_limit_that_the_server_states_is_not_tried_to_exceed() {
+fn a_limit_that_the_server_states_is_reached_but_not_tried_to_exceed() {
+    for (stated, reached) in [(0, 2), (2, 2), (3, 3)] {
+        let mut world = World::new(None, 100);
+        world.join(8);
+        for _ in 0..2 {
+            world.drain();
+            world.answer(0);
+        }
+        world.drain();
+        for _ in 0..3 {
+            world.jobs[0].opening -= 1;
+            world.input(GateInput::Refused { job: JobId(0), retry_after: None, limit_hint: Some(stated) });
+        }
+        world.drain();
+        world.pass(SECOND * 3600);
+        assert_eq!((world.open(), world.drain()), (reached, None), "{stated}");
+    }
+}
+
+#[test]
+fn a_probe_that_succeeds_makes_the_next_refusal_a_first_one() {
     let mut world = World::new(None, 2);
     world.join(8);
-    world.drain();
-    world.answer(0);
-    world.drain();
-    world.answer(0);
-    world.drain();
-    for _ in 0..3 {
-        world.jobs[0].opening -= 1;
-        world.input(GateInput::Refused { job: JobId(0), retry_after: None, limit_hint: Some(2) });
+    world.pass(SECOND * 1200);
+    world.admits = 3;
+    while world.open() < 3 {
+        world.pass(SECOND);
     }
-    assert_eq!(world.drain(), None);
-    world.pass(SECOND * 3600);
-    assert_eq!((world.open(), world.refusals), (2, 0));
+    let refusals = world.refusals;
+    world.pass(SECOND * (75 + 150));
+    assert_eq!(world.refusals - refusals, 2, "after one minute, and after two");
 }
 
 #[test]

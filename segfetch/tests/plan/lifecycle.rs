@@ -87,8 +87,13 @@ fn a_peer_that_ends_where_it_is_asked_to_is_asked_to() {
     bench.came(1, 1);
     bench.came(0, 4999);
     assert_eq!((bench.outputs(), bench.next(0)), (vec![], Next::Confirm), "its session is worth waiting for the end");
+    let mut other = Bench { planner: bench.planner.clone(), ..bench };
     bench.ended(0);
     assert_eq!(bench.outputs(), []);
+    // Once everything is there it is not worth that any more.
+    other.came(1, 4999);
+    other.ended(1);
+    assert_eq!(other.outputs(), [stop(0), Output::Complete]);
 }
 
 #[test]
@@ -195,6 +200,11 @@ fn a_victim_at_the_cut_takes_the_span_back_while_the_thief_is_opening() {
         bench.came(1, 500);
         assert_eq!(bench.next(0), Next::Keep { at: cut, units: 5000 - cut }, "late units of the thief are nobody's");
         bench.stopped(1);
+        assert_eq!(
+            bench.outputs(),
+            [],
+            "it is faster than was thought, and not robbed again before it is measured anew"
+        );
     }
 }
 
@@ -506,6 +516,26 @@ fn the_end_need_not_be_confirmed_by_a_stream_that_breaks_there() {
     bench.came(0, 10);
     bench.failed(0, Failure::Transient);
     assert_eq!(bench.outputs(), [Output::Complete]);
+}
+
+#[test]
+fn of_the_idle_workers_the_fastest_is_used_again() {
+    for (fast, slow) in [(0, 1), (1, 0)] {
+        let mut bench = two();
+        bench.opened(1, 5000);
+        bench.came(1, 1);
+        bench.streams(3, &[(fast, 1500), (slow, 1000)]);
+        // Worker 0 is stopped at its end, worker 1 hears the end confirmed.
+        for worker in [0, 1] {
+            let Next::Keep { units, .. } = bench.next(worker) else { panic!("{worker}") };
+            bench.came(worker, units);
+        }
+        bench.stopped(0);
+        bench.ended(1);
+        assert_eq!(bench.outputs(), [stop(0), Output::Complete]);
+        bench.input(Input::Lost { start: 500, end: 600 });
+        assert_eq!(bench.outputs(), [open(fast, 500, End::Soft(600))]);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 
 fn subject() -> Subject {
-    Subject { url: "ftp://h/f".into(), name: "f".into(), target: Some("d/f".into()) }
+    Subject { url: "ftp://h/f".into(), name: "f".into(), host: Some("h:21:anna".into()), target: Some("d/f".into()) }
 }
 
 fn summary() -> Summary {
@@ -65,7 +65,7 @@ fn every_event_has_the_fields_that_version_1_had() {
         all(),
         [
             r#"{"v":1,"id":0,"event":"start","url":"ftp://h/f","target":"d/f"}"#,
-            r#"{"v":1,"id":0,"event":"probed","length":10,"modified":1,"validator":"weak","access":"random","exact_ends":false,"max_sessions":null,"host":null,"digest":null}"#,
+            r#"{"v":1,"id":0,"event":"probed","length":10,"modified":1,"validator":"weak","access":"random","exact_ends":false,"max_sessions":null,"host":"h:21:anna","digest":null}"#,
             r#"{"v":1,"id":0,"event":"resumed","have":4,"damaged":0}"#,
             r#"{"v":1,"id":0,"event":"opened","worker":1,"start":4}"#,
             r#"{"v":1,"id":0,"event":"closed","worker":1,"front":10}"#,
@@ -92,8 +92,11 @@ fn the_manual_lists_every_event_with_every_field() {
         let cells: Vec<_> = row.split('|').collect();
         manual.insert(cells[1].trim().trim_matches('`').to_owned(), words(cells[2]));
     }
+    let mut probe = Vec::new();
+    let info = SourceInfo::new(Extent::Unknown, Access::Sequential);
+    print_probe(&mut probe, &subject(), Ok((&info, &[]))).unwrap();
     let mut printed = BTreeMap::new();
-    for line in all() {
+    for line in all().into_iter().chain(String::from_utf8(probe).unwrap().lines().skip(2).map(str::to_owned)) {
         let Value::Object(mut object) = serde_json::from_str(&line).unwrap() else { panic!("{line}") };
         assert_eq!(object.remove("v"), Some(1.into()));
         let event = object.remove("event").unwrap().as_str().unwrap().to_owned();
@@ -136,13 +139,13 @@ fn a_reader_that_went_away_stops_the_events_and_nothing_else() {
 }
 
 #[test]
-fn a_probe_is_two_lines() {
+fn a_probe_is_what_the_file_is_and_what_its_server_can_do() {
     let mut out = Vec::new();
     let info = SourceInfo::new(Extent::Unknown, Access::Sequential);
-    print_probe(&mut out, "ftp://h/f", Ok(&info)).unwrap();
-    print_probe(&mut out, "ftp://h/g", Err(&Failure::new(Exit::Permanent, "no"))).unwrap();
+    print_probe(&mut out, &subject(), Ok((&info, &["EPSV"]))).unwrap();
+    print_probe(&mut out, &subject(), Err(&Failure::new(Exit::Permanent, "no"))).unwrap();
     let text = String::from_utf8(out).unwrap();
     let events: Vec<_> =
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect();
-    assert_eq!(events, ["start", "probed", "start", "failed"]);
+    assert_eq!(events, ["start", "probed", "server", "start", "failed"]);
 }

@@ -41,7 +41,8 @@ struct World {
 
 impl World {
     fn start(personality: Personality) -> Self {
-        let server = Server::builder().personality(personality).file("/d/big", File::generated(LEN, 3)).start().unwrap();
+        let server =
+            Server::builder().personality(personality).file("/d/big", File::generated(LEN, 3)).start().unwrap();
         let path = Url::parse(&server.url("/d/big")).unwrap().path().clone();
         Self { server, watched: Watched::default(), path }
     }
@@ -113,7 +114,8 @@ async fn the_start_of_a_download_can_be_dropped_at_every_await() {
 
 #[tokio::test]
 async fn a_start_that_is_proven_first_can_be_dropped_at_every_await() {
-    drop_everywhere("download with a proof", |client, path| async move { client.download(&path, 77).await.unwrap() }).await;
+    drop_everywhere("download with a proof", |client, path| async move { client.download(&path, 77).await.unwrap() })
+        .await;
 }
 
 #[tokio::test]

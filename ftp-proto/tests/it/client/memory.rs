@@ -114,9 +114,8 @@ impl Control {
         (!line.is_empty()).then(|| line.trim_end_matches("\r\n").to_owned())
     }
 
-    #[track_caller]
-    pub(crate) fn expect(&mut self, command: &str) -> impl Future<Output = ()> {
-        async move { assert_eq!(self.line().await.as_deref(), Some(command)) }
+    pub(crate) async fn expect(&mut self, command: &str) {
+        assert_eq!(self.line().await.as_deref(), Some(command));
     }
 
     pub(crate) async fn answer(&mut self, command: &str, reply: &str) {

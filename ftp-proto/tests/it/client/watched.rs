@@ -19,7 +19,6 @@ pub(crate) struct Watched<C = TcpConnector> {
 #[derive(Debug, Default)]
 struct Shared {
     open: AtomicUsize,
-    made: AtomicUsize,
     lives: Mutex<Vec<Arc<Mutex<Life>>>>,
 }
 
@@ -46,11 +45,6 @@ impl<C> Watched<C> {
         self.shared.open.load(Ordering::SeqCst)
     }
 
-    /// Connections that were ever made.
-    pub(crate) fn made(&self) -> usize {
-        self.shared.made.load(Ordering::SeqCst)
-    }
-
     /// Ends all that are open, as a reset does.
     pub(crate) fn end_all(&self) {
         for life in self.shared.lives.lock().unwrap().drain(..) {
@@ -70,7 +64,6 @@ impl<C: Connector + Clone> Connector for Watched<C> {
         Box::pin(async move {
             let Connected { io, peer } = connecting.await?;
             shared.open.fetch_add(1, Ordering::SeqCst);
-            shared.made.fetch_add(1, Ordering::SeqCst);
             let life = Arc::<Mutex<Life>>::default();
             shared.lives.lock().unwrap().push(life.clone());
             Ok(Connected { io: Box::new(WatchedIo { io, life, shared }), peer })

@@ -49,10 +49,7 @@ fn play(pieces: &[usize]) -> (Vec<Event>, Vec<String>, String) {
 #[test]
 fn it_does_not_matter_how_the_replies_are_cut() {
     let whole = play(&[usize::MAX]);
-    assert!(matches!(
-        whole.0[..],
-        [Event::LoggedIn, Event::Facts(_), Event::Accepted, Event::Ended(Ending::Complete)]
-    ));
+    assert!(matches!(whole.0[..], [Event::LoggedIn, Event::Facts(_), Event::Accepted, Event::Ended(Ending::Complete)]));
     for first in 1..DOWNLOAD.len() {
         assert_eq!(play(&[first, usize::MAX]), whole, "cut at {first}");
     }
@@ -63,7 +60,9 @@ fn it_does_not_matter_how_the_replies_are_cut() {
 
 #[test]
 fn another_protocol_on_the_port_is_named() {
-    for (text, rule) in [("SSH-2.0-OpenSSH_9.6\r\n", ReplyRule::SshBanner), ("HTTP/1.1 400 Bad\r\n", ReplyRule::NotAReply)] {
+    for (text, rule) in
+        [("SSH-2.0-OpenSSH_9.6\r\n", ReplyRule::SshBanner), ("HTTP/1.1 400 Bad\r\n", ReplyRule::NotAReply)]
+    {
         let mut script = Script::new();
         let error = script.try_hear(text).unwrap_err();
         assert!(matches!(&error, Error::Malformed(malformed) if malformed.rule == rule), "{error}");
@@ -173,4 +172,13 @@ fn a_farewell_at_any_step_is_one_event_or_one_error_and_never_two() {
         let lost = script.try_hear("421 bye\r\n");
         assert_eq!(lost.is_ok(), after == "accepted", "{before}");
     }
+}
+
+#[test]
+fn a_server_that_dies_with_a_last_word_is_not_taken_for_one_that_does_not_know_a_command() {
+    let mut script = Script::logged_in(&["SIZE"]);
+    script.machine.arm(script.now, &path("f")).unwrap();
+    script.hear("213 100\r\n");
+    assert!(matches!(script.try_hear("500 OOPS: priv_sock_get_int\r\n"), Err(Error::Closing(_))));
+    assert!(!script.machine.quirks().no_epsv);
 }

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 #[path = "../../../fuzz/operations.rs"]
-mod operations;
+mod world;
 
 #[test]
 fn the_fuzzing_corpus_holds() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/control_machine");
     let mut replayed = 0;
     for entry in std::fs::read_dir(corpus).unwrap() {
-        operations::run(&std::fs::read(entry.unwrap().path()).unwrap());
+        world::run(&std::fs::read(entry.unwrap().path()).unwrap());
         replayed += 1;
     }
     assert!(replayed >= 8, "{corpus} has {replayed} files");
@@ -21,20 +21,20 @@ proptest! {
 
     #[test]
     fn any_list_of_operations_holds(data in proptest::collection::vec(any::<u8>(), 0..160)) {
-        operations::run(&data);
+        world::run(&data);
     }
 
     /// Most random lists fail at the login; these begin behind it.
     #[test]
     fn any_list_of_operations_of_a_session_holds(data in proptest::collection::vec(any::<u8>(), 0..160)) {
         let login = [0, 0, 0, 0, 3, 0, 2, 0, 7, 0, 9];
-        operations::run(&[&login[..], &data].concat());
+        world::run(&[&login[..], &data].concat());
     }
 
     /// A transfer under way.
     #[test]
     fn any_list_of_operations_of_a_transfer_holds(start in any::<u8>(), data in proptest::collection::vec(any::<u8>(), 0..80)) {
         let armed = [0, 0, 0, 0, 3, 0, 2, 0, 7, 0, 9, 11, 0, 0, 10, 0, 11, 0, 15, 0, 12, 12, start & 0xfd];
-        operations::run(&[&armed[..], &data].concat());
+        world::run(&[&armed[..], &data].concat());
     }
 }

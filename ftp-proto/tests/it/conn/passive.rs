@@ -60,8 +60,16 @@ fn an_unreadable_answer_to_pasv_opens_nothing() {
 
 #[test]
 fn an_unreadable_or_refused_epsv_falls_back_to_pasv() {
-    let answers =
-        ["229 (|||0|)", "229 (|||70000|)", "229 (|||4711", "229 nothing", "500 what", "522 (1)", "425 try PASV", "200 ok"];
+    let answers = [
+        "229 (|||0|)",
+        "229 (|||70000|)",
+        "229 (|||4711",
+        "229 nothing",
+        "500 what",
+        "522 (1)",
+        "425 try PASV",
+        "200 ok",
+    ];
     for answer in answers {
         assert_eq!(port(answer, "227 (1,2,3,4,0,21)").as_deref(), Some("connect 21"), "{answer}");
     }

@@ -37,7 +37,8 @@ fn assert_in_step(script: &mut Script) {
 #[test]
 fn the_data_is_closed_at_once_nothing_is_sent_and_one_reply_is_the_last_word() {
     // vsftpd, proftpd, pyftpdlib: 426. All of it had been written: 226. goftp: 551. pure-ftpd, its commands eaten: 500.
-    for reply in ["426 aborted", "226 done", "226-ok\r\n226 0.0 seconds", "551 broken pipe", "500 failed", "451 local"] {
+    for reply in ["426 aborted", "226 done", "226-ok\r\n226 0.0 seconds", "551 broken pipe", "500 failed", "451 local"]
+    {
         let mut script = streaming();
         stop(&mut script);
         assert_eq!(script.data.last().unwrap(), "close");

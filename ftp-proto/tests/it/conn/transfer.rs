@@ -265,7 +265,9 @@ fn a_refused_start_stops_the_transfer_that_would_begin_at_0() {
         script.hear("150 from the beginning\r\n");
         assert_eq!(script.events(), []);
         script.hear("426 aborted\r\n");
-        assert!(matches!(&script.events()[..], [Event::StartRefused(reply)] if refusal.starts_with(&reply.code.to_string())));
+        assert!(
+            matches!(&script.events()[..], [Event::StartRefused(reply)] if refusal.starts_with(&reply.code.to_string()))
+        );
         assert!(script.machine.is_settled());
     }
 }

@@ -66,7 +66,9 @@ async fn a_connection_can_be_hung_up_or_fall_silent() {
     raw.send("SIZE f\r\nNOOP\r\n").await;
     // A second session proves that the server had the time to answer the first.
     assert_eq!(Raw::login(server.addr()).await.cmd("SIZE f").await, format!("213 {LEN}"));
-    assert!(!server.log().iter().any(|event| event.session == raw_session(&server) && format!("{event:?}").contains("213")));
+    assert!(
+        !server.log().iter().any(|event| event.session == raw_session(&server) && format!("{event:?}").contains("213"))
+    );
     drop(raw);
     within(server.wait_for(|c| c.sessions == 0)).await;
 }

@@ -108,8 +108,14 @@ async fn ascii_mode_refuses_size_and_rest_where_the_real_server_does() {
 async fn a_second_passive_closes_the_first_listener() {
     let server = builder(Personality::plain()).start().unwrap();
     let mut raw = Raw::login(server.addr()).await;
-    let first = { let reply = raw.cmd("PASV").await; raw.data_addr(&reply) };
-    let second = { let reply = raw.cmd("EPSV").await; raw.data_addr(&reply) };
+    let first = {
+        let reply = raw.cmd("PASV").await;
+        raw.data_addr(&reply)
+    };
+    let second = {
+        let reply = raw.cmd("EPSV").await;
+        raw.data_addr(&reply)
+    };
     assert!(TcpStream::connect(first).await.is_err());
     assert!(TcpStream::connect(second).await.is_ok());
     assert!(raw.cmd("RETR nothing").await.starts_with("550"));
@@ -302,7 +308,9 @@ async fn a_lone_lf_ends_a_command_on_vsftpd_and_is_part_of_a_name_on_proftpd() {
 
 #[tokio::test]
 async fn a_doubled_0xff_means_one_on_proftpd_and_two_on_vsftpd() {
-    for (personality, single, double) in [(Personality::proftpd(), "213 1", "213 1"), (Personality::vsftpd(), "213 1", "550")] {
+    for (personality, single, double) in
+        [(Personality::proftpd(), "213 1", "213 1"), (Personality::vsftpd(), "213 1", "550")]
+    {
         let server = builder(personality).file(b"/\xff", File::bytes("x")).start().unwrap();
         let mut raw = Raw::login(server.addr()).await;
         assert_eq!(raw.cmd(b"SIZE \xff").await, single);

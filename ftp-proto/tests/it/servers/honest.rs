@@ -23,7 +23,8 @@ fn presets() -> [Personality; 5] {
 #[tokio::test]
 async fn a_file_comes_whole_over_pasv_and_epsv_from_every_preset() {
     for personality in presets() {
-        let server = Server::builder().personality(personality).file("/a/b", File::generated(MIB + 3, 5)).start().unwrap();
+        let server =
+            Server::builder().personality(personality).file("/a/b", File::generated(MIB + 3, 5)).start().unwrap();
         let mut raw = Raw::login(server.addr()).await;
         for passive in ["PASV", "EPSV"] {
             let reply = raw.cmd(passive).await;
@@ -94,7 +95,10 @@ async fn facts_and_listings_tell_the_truth() {
     assert!(raw.cmd("CWD d").await.starts_with("250"));
     assert!(raw.cmd("PWD").await.starts_with("257 \"/d\""));
     let facts = raw.cmd("MLST f 1").await;
-    assert!(facts.contains("\n type=file;size=12;modify=20000229000000;unique=") && facts.contains("; /d/f 1\n"), "{facts}");
+    assert!(
+        facts.contains("\n type=file;size=12;modify=20000229000000;unique=") && facts.contains("; /d/f 1\n"),
+        "{facts}"
+    );
     server.put("/d/f 1", file);
     assert_ne!(raw.cmd("MLST f 1").await, facts, "a new file has a new identity");
     for (command, lines) in [
@@ -163,7 +167,13 @@ async fn a_limit_per_account_counts_each_user_alone() {
 
 #[tokio::test]
 async fn passwords_are_checked_three_times_and_never_logged() {
-    let server = Server::builder().account("u", "right").no_anonymous().home("/h").file("/h/f", File::bytes("x")).start().unwrap();
+    let server = Server::builder()
+        .account("u", "right")
+        .no_anonymous()
+        .home("/h")
+        .file("/h/f", File::bytes("x"))
+        .start()
+        .unwrap();
     let mut raw = Raw::connect(server.addr()).await;
     raw.reply().await;
     assert!(raw.cmd("SIZE f").await.starts_with("530"));
@@ -230,7 +240,8 @@ async fn the_log_and_the_streams_prove_what_ran_at_the_same_time() {
     drain(raw.retr("f", 8 * MIB - 1).await).await;
     raw.reply().await;
     let streams = server.streams();
-    let facts: Vec<_> = streams.iter().map(|s| (s.session, s.offset, s.sent, s.path.clone(), s.ended.is_some())).collect();
+    let facts: Vec<_> =
+        streams.iter().map(|s| (s.session, s.offset, s.sent, s.path.clone(), s.ended.is_some())).collect();
     let path = b"/f".to_vec();
     assert_eq!(
         facts,
@@ -259,7 +270,10 @@ async fn a_login_that_starts_while_another_is_in_flight_is_counted() {
     within(server.wait_for(|c| c.in_login == 1)).await;
     let _other = Raw::connect(server.addr()).await;
     let counters = within(server.wait_for(|c| c.in_login == 2)).await;
-    assert_eq!((counters.overlapping_logins, counters.overlapping_logins_after_refusal, counters.max_in_login), (1, 0, 2));
+    assert_eq!(
+        (counters.overlapping_logins, counters.overlapping_logins_after_refusal, counters.max_in_login),
+        (1, 0, 2)
+    );
     server.set_max_connections(0);
     assert!(Raw::connect(server.addr()).await.reply().await.starts_with("421"));
     Raw::connect(server.addr()).await.reply().await;
@@ -338,7 +352,10 @@ async fn names_of_one_component_need_steps_of_cwd() {
 async fn data_connections_from_another_address_are_turned_away() {
     let server = Server::builder().file("/f", File::generated(100, 1)).start().unwrap();
     let mut raw = Raw::login(server.addr()).await;
-    let addr = { let reply = raw.cmd("EPSV").await; raw.data_addr(&reply) };
+    let addr = {
+        let reply = raw.cmd("EPSV").await;
+        raw.data_addr(&reply)
+    };
     let stranger = TcpSocket::new_v4().unwrap();
     stranger.bind(([127, 0, 0, 2], 0).into()).unwrap();
     let stranger = stranger.connect(addr).await.unwrap();

@@ -45,7 +45,9 @@ async fn all_orders_of_150_data_end_and_226_can_be_written() {
 
 #[tokio::test]
 async fn the_default_answers_are_those_of_an_honest_server() {
-    for server in [HostileServer::start, HostileServer::start_ipv6].map(|start| start(vec![Script::honest(File::generated(LEN, 1))])) {
+    for server in [HostileServer::start, HostileServer::start_ipv6]
+        .map(|start| start(vec![Script::honest(File::generated(LEN, 1))]))
+    {
         let server = server.unwrap();
         let mut raw = Raw::login(server.addr()).await;
         assert_eq!(raw.cmd("SIZE f").await, format!("213 {LEN}"));
@@ -75,7 +77,9 @@ async fn any_answer_to_pasv_and_epsv_can_be_given_with_or_without_a_true_port() 
     let script = Script::honest(File::generated(10, 1))
         .answer("PASV", "227 =127,0,0,1,{p1},{p2}\r\n")
         .answer("EPSV", "229 odd (!1!127.0.0.1!{port}!)\r\n");
-    let server = HostileServer::start([script, Script::honest(File::bytes("")).answer("PASV", "227 (1,2,3,4,999,0)\r\n")]).unwrap();
+    let server =
+        HostileServer::start([script, Script::honest(File::bytes("")).answer("PASV", "227 (1,2,3,4,999,0)\r\n")])
+            .unwrap();
     let mut raw = Raw::login(server.addr()).await;
     let reply = raw.cmd("PASV").await;
     assert!(reply.starts_with("227 =127,0,0,1,"), "{reply}");
@@ -143,8 +147,10 @@ async fn old_servers_that_flush_repeat_or_close_on_a_pipelined_login_can_be_play
 
 #[tokio::test]
 async fn data_can_stall_break_and_come_from_the_wrong_place() {
-    let lies = upto_retr().accept_data().send("150 go\r\n").send_file_range(0..LEN).close_data(Ending::Fin).send("226 ok\r\n");
-    let resets = upto_retr().accept_data().send("150 go\r\n").send_file(1000).close_data(Ending::Rst).send("426 lost\r\n");
+    let lies =
+        upto_retr().accept_data().send("150 go\r\n").send_file_range(0..LEN).close_data(Ending::Fin).send("226 ok\r\n");
+    let resets =
+        upto_retr().accept_data().send("150 go\r\n").send_file(1000).close_data(Ending::Rst).send("426 lost\r\n");
     let stalls = upto_retr().accept_data().send("150 go\r\n").send_file(LEN * 99 / 100).stall();
     let server = HostileServer::start([lies, resets, stalls]).unwrap();
 
@@ -169,7 +175,13 @@ async fn data_can_stall_break_and_come_from_the_wrong_place() {
 #[tokio::test]
 async fn a_client_that_closes_data_early_does_not_stop_the_script() {
     let big = Script::new().file(File::generated(1 << 40, 1)).send("220 hi\r\n").serve_until("RETR");
-    let script = big.accept_data().send("150 go\r\n").send_file(u64::MAX).close_data(Ending::Fin).send("150 measured\r\n").serve();
+    let script = big
+        .accept_data()
+        .send("150 go\r\n")
+        .send_file(u64::MAX)
+        .close_data(Ending::Fin)
+        .send("150 measured\r\n")
+        .serve();
     let server = HostileServer::start([script]).unwrap();
     let mut raw = Raw::login(server.addr()).await;
     drop(raw.retr("f", 0).await);

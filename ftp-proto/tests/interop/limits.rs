@@ -1,0 +1,126 @@
+//! Full servers, wrong passwords, and few ports.
+
+use ftp_proto::client::{Client, Config, ErrorClass};
+use ftp_proto::wire::{Path, Url};
+use segfetch_testkit::lab::Kind;
+
+use super::setup::{MIB, client, random_file, take};
+
+fn big() -> Path {
+    Path::new(["big"]).unwrap()
+}
+
+#[tokio::test]
+async fn one_session_too_many_is_a_limit_and_a_wrong_password_is_denied() {
+    for kind in Kind::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        random_file(&dir.path().join("big"), MIB);
+        let server = kind.serve(dir.path()).account().max_per_ip(2).start().unwrap();
+        let (user, password) = server.account().unwrap();
+        let url = |password: &str| Url::parse(&format!("ftp://{user}:{password}@{}/big", server.addr())).unwrap();
+        let wrong = Client::new(&url("wrong"), Config::default()).probe(&big()).await.unwrap_err();
+        assert_eq!(wrong.class(), ErrorClass::Denied, "{kind:?}: {wrong}");
+
+        let client = Client::new(&url(password), Config::default());
+        let mut held = Vec::new();
+        let refusal = loop {
+            assert!(held.len() <= 2, "{kind:?} admits more than it should");
+            match client.prepare(&big()).await {
+                Ok(prepared) => held.push(prepared),
+                // The session of the wrong password may not be gone yet.
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refusal.class(), ErrorClass::LimitReached { .. }), "{kind:?}: {refusal}");
+        if matches!(kind, Kind::Proftpd | Kind::PureFtpd) {
+            let hint = ErrorClass::LimitReached { retry_after: None, limit_hint: Some(2) };
+            assert_eq!(refusal.class(), hint, "{kind:?}: {refusal}");
+        }
+        drop(held);
+        take(&mut client.download(&big(), 0).await.unwrap(), MIB).await;
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_session_frees_its_place_at_once() {
+    for kind in Kind::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        random_file(&dir.path().join("big"), 64 * MIB);
+        let server = kind.serve(dir.path()).max_per_ip(1).start().unwrap();
+        for round in 0..3 {
+            let client = client(&server);
+            // Unread data is on its way when the session is dropped with its client.
+            let mut patience = 200;
+            let mut download = loop {
+                match client.prepare(&big()).await {
+                    Ok(prepared) => break prepared.start(0, None).await.unwrap(),
+                    Err(error) => {
+                        assert!(matches!(error.class(), ErrorClass::LimitReached { .. }), "{kind:?}: {error}");
+                    }
+                }
+                patience -= 1;
+                assert!(patience > 0, "{kind:?}: round {round}: the place is not freed");
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            };
+            take(&mut download, 1000).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn eight_downloads_share_two_passive_ports() {
+    let dir = tempfile::tempdir().unwrap();
+    let pattern = random_file(&dir.path().join("big"), 8 * MIB);
+    let server = Kind::Vsftpd.serve(dir.path()).passive_ports(2).start().unwrap();
+    let client = client(&server);
+    let workers = (0..8).map(|part| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let start = part * MIB;
+            let mut attempts = 0;
+            loop {
+                match client.download(&big(), start).await {
+                    Ok(mut download) => {
+                        assert!(take(&mut download, MIB).await.starts_with(&pattern.bytes(start, 1 << 20)));
+                        return attempts;
+                    }
+                    Err(error) => assert_eq!(error.class(), ErrorClass::Transient, "{error}"),
+                }
+                attempts += 1;
+                assert!(attempts < 200, "part {part} is never served");
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
+    assert!(client.sessions() <= 8);
+}
+
+#[tokio::test]
+async fn a_server_over_ipv6_serves_ranges() {
+    for kind in Kind::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let pattern = random_file(&dir.path().join("big"), MIB);
+        let server = kind.serve(dir.path()).ipv6().start().unwrap();
+        let mut download = client(&server).download(&big(), 12_345).await.unwrap();
+        assert!(take(&mut download, 5000).await.starts_with(&pattern.bytes(12_345, 5000)), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_epsv_is_served_by_pasv() {
+    for kind in [Kind::Vsftpd, Kind::Proftpd, Kind::Pyftpd] {
+        let dir = tempfile::tempdir().unwrap();
+        let pattern = random_file(&dir.path().join("big"), MIB);
+        let server = kind.serve(dir.path()).without("EPSV").start().unwrap();
+        let client = client(&server);
+        for start in [5, 12_345] {
+            let mut download = client.download(&big(), start).await.unwrap();
+            assert!(take(&mut download, 5000).await.starts_with(&pattern.bytes(start, 5000)), "{kind:?}");
+        }
+        assert!(client.quirks().no_epsv);
+        assert_eq!(client.sessions(), 1);
+    }
+}

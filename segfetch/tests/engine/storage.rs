@@ -1,0 +1,103 @@
+//! Disks that fill up, fail, or are slow, and others who touch the same files.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use segfetch::checkpoint::StoreError;
+use segfetch::source::conformance::MemorySource;
+use segfetch::{DownloadError, Engine, EngineConfig};
+
+use crate::unruly::{Mood, Unruly};
+use crate::world::{MIB, TokioClock, World, download, target};
+
+fn over(volume: &Unruly) -> World {
+    let mut config = EngineConfig::default();
+    config.volume = Arc::new(volume.clone());
+    World { volume: Arc::clone(&volume.below), engine: Engine::new(config).expect("threads") }
+}
+
+fn paced(len: u64) -> MemorySource {
+    MemorySource::new(len).with_pace(TokioClock::start(), 4 * MIB)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_ends_the_download_at_once_and_after_making_room_it_goes_on() {
+    let volume = Unruly::new();
+    let world = over(&volume);
+    let source = paced(40 * MIB);
+    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    volume.set(Mood::Write(ErrorKind::StorageFull));
+    let result = job.join().await;
+    assert!(matches!(result, Err(DownloadError::Store(StoreError::Full { .. }))), "{result:?}");
+    assert_eq!(source.counters().open_now, 0);
+
+    volume.set(Mood::Good);
+    let report = world.run(download(&source, 3)).await.0.expect("there is room again");
+    assert!(report.resumed >= 8 * MIB && report.fetched == 40 * MIB - report.resumed, "{report:?}");
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_sync_nothing_since_the_last_good_one_is_believed_even_if_the_next_sync_succeeds() {
+    let volume = Unruly::new();
+    let world = over(&volume);
+    let source = paced(40 * MIB);
+    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    let durable = job.progress().borrow().durable;
+    volume.set(Mood::Sync(ErrorKind::Other));
+    let result = job.join().await;
+    assert!(matches!(result, Err(DownloadError::Store(_))), "{result:?}");
+
+    volume.set(Mood::Good);
+    let report = world.run(download(&source, 3)).await.0.expect("it goes on");
+    assert!(report.resumed <= durable + 4 * MIB, "{report:?}, {durable}");
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_download_of_the_same_target_is_refused_while_the_first_one_runs() {
+    let world = World::new();
+    let source = paced(40 * MIB);
+    let job = world.run_until_durable(download(&source, 2), MIB).await;
+    let (second, _) = world.run(download(&source, 2)).await;
+    assert!(matches!(second, Err(DownloadError::Store(StoreError::Locked { .. }))), "{second:?}");
+    job.join().await.expect("the first one is not disturbed");
+    world.assert_copy(&source);
+}
+
+#[tokio::test]
+async fn a_write_that_lands_late_belongs_to_its_own_download_or_to_none() {
+    let volume = Unruly::new();
+    let world = over(&volume);
+    let source = MemorySource::new(12 * MIB);
+    volume.set(Mood::Stuck);
+    let job = world.engine.start(download(&source, 2));
+    let mut progress = job.progress();
+    progress.wait_for(|now| now.received >= 2 * MIB).await.expect("bytes arrive while writes are stuck");
+    drop(job);
+    // The writer thread still holds the file, so nobody else may begin.
+    let (early, _) = world.run(download(&source, 2)).await;
+    assert!(matches!(early, Err(DownloadError::Store(StoreError::Locked { .. }))), "{early:?}");
+    volume.set(Mood::Good);
+    world.run(download(&source, 2)).await.0.expect("the late write has landed");
+    world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_appears_meanwhile_is_not_overwritten() {
+    let world = World::new();
+    let source = paced(20 * MIB);
+    let job = world.run_until_durable(download(&source, 2), 4 * MIB).await;
+    world.volume.write(target(), b"mine".to_vec());
+    let result = job.join().await;
+    assert!(matches!(result, Err(DownloadError::Store(StoreError::TargetExists { .. }))), "{result:?}");
+    assert_eq!(world.volume.read(target()).as_deref(), Some(&b"mine"[..]));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_source_is_an_interruption_and_not_a_hang() {
+    let world = World::new();
+    let source = MemorySource::new(MIB).with_content(Arc::new(|_, _| panic!("the source is broken")));
+    let (result, _) = world.run(download(&source, 1)).await;
+    assert!(matches!(result, Err(DownloadError::Interrupted(_))), "{result:?}");
+}

@@ -1,0 +1,115 @@
+//! A volume that does what it is told, until it is told otherwise.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::SystemTime;
+
+use segfetch::sink::{Locking, MemoryVolume, Metadata, Rename, Volume, VolumeFile};
+
+/// What a write or a sync of the part does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// What it should.
+    Good,
+    /// Writes fail like this.
+    Write(io::ErrorKind),
+    /// Data syncs fail like this.
+    Sync(io::ErrorKind),
+    /// Writes wait until the mood changes.
+    Stuck,
+}
+
+/// Memory below, moods above.
+#[derive(Clone, Debug)]
+pub(crate) struct Unruly {
+    pub(crate) below: Arc<MemoryVolume>,
+    mood: Arc<(Mutex<Mood>, Condvar)>,
+}
+
+impl Unruly {
+    pub(crate) fn new() -> Self {
+        Self { below: Arc::new(MemoryVolume::new()), mood: Arc::new((Mutex::new(Mood::Good), Condvar::new())) }
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        *self.mood.0.lock().expect("not poisoned") = mood;
+        self.mood.1.notify_all();
+    }
+
+    fn file(&self, path: &Path, file: Box<dyn VolumeFile>) -> Box<dyn VolumeFile> {
+        if path.extension().is_some_and(|extension| extension == "part") {
+            Box::new(UnrulyFile { below: file, mood: Arc::clone(&self.mood) })
+        } else {
+            file
+        }
+    }
+}
+
+impl Volume for Unruly {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        self.below.open(path).map(|file| self.file(path, file))
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        self.below.create_new(path).map(|file| self.file(path, file))
+    }
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        self.below.metadata(path)
+    }
+    fn rename(&self, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        self.below.rename(from, to, how)
+    }
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.below.unlink(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.below.sync_dir(dir)
+    }
+    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
+        self.below.free_space(dir)
+    }
+}
+
+#[derive(Debug)]
+struct UnrulyFile {
+    below: Box<dyn VolumeFile>,
+    mood: Arc<(Mutex<Mood>, Condvar)>,
+}
+
+impl VolumeFile for UnrulyFile {
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<usize> {
+        let (mood, changed) = &*self.mood;
+        let mood = changed.wait_while(mood.lock().expect("not poisoned"), |mood| *mood == Mood::Stuck);
+        match *mood.expect("not poisoned") {
+            Mood::Write(kind) => Err(kind.into()),
+            _ => self.below.write_at(offset, data),
+        }
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        match *self.mood.0.lock().expect("not poisoned") {
+            Mood::Sync(kind) => Err(kind.into()),
+            _ => self.below.sync_data(),
+        }
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.below.read_at(offset, buf)
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        self.below.sync_all()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.below.set_len(len)
+    }
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.below.allocate(len)
+    }
+    fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        self.below.set_modified(time)
+    }
+    fn try_lock(&self) -> io::Result<Locking> {
+        self.below.try_lock()
+    }
+    fn metadata(&self) -> io::Result<Metadata> {
+        self.below.metadata()
+    }
+}
