@@ -20,11 +20,11 @@ mod validator;
 use async_trait::async_trait;
 use segfetch_source::{
     Access, Cost, End, ErrorClass, Extent, HostKey, OpenRequest, Opened, Phase, RangeReader, RangeSource, Sameness,
-    SourceContext, SourceError, SourceInfo, Validator,
+    SourceContext, SourceError, SourceInfo, Strength, Validator,
 };
 use thiserror::Error;
 
-use crate::client::{Client, Config};
+use crate::client::{Client, Config, OpenError};
 use crate::conn::{FileFacts, Restart};
 use crate::wire::{Path, Url, UrlType};
 use reader::FtpReader;
@@ -100,6 +100,26 @@ impl FtpSource {
     }
 }
 
+impl FtpSource {
+    /// Whether the file is still the one that is wanted, and reaches to where the stream is to start.
+    fn check(&self, request: &OpenRequest, facts: &FileFacts) -> Result<Opened, SourceError> {
+        let now = validator::of(facts);
+        let differs = |expected| self.compare(expected, &now) == Sameness::Different;
+        if request.expect.as_ref().is_some_and(differs) {
+            return Err(SourceError::new(ErrorClass::Changed, Phase::Open, "the file on the server has changed"));
+        }
+        let start = request.start;
+        if let Some(size) = facts.size
+            && start > size
+        {
+            let message = format!("byte {start} lies behind the end of the file ({size} bytes)");
+            return Err(SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, message));
+        }
+        let opened = Opened::at(start).with_extent(extent(facts));
+        Ok(if now.strength() == Strength::None { opened } else { opened.with_validator(now) })
+    }
+}
+
 fn extent(facts: &FileFacts) -> Extent {
     facts.size.map_or(Extent::Unknown, Extent::Known)
 }
@@ -131,38 +151,32 @@ impl RangeSource for FtpSource {
     }
 
     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
-        let failed = |error| errors::of_open(Phase::Open, error);
-        let prepared = self.client.prepare(&self.path).await.map_err(failed)?;
-        let facts = prepared.facts().clone();
-        let now = validator::of(&facts);
-        if let Some(expected) = &request.expect
-            && self.compare(expected, &now) == Sameness::Different
-        {
-            return Err(SourceError::new(ErrorClass::Changed, Phase::Open, "the file on the server has changed"));
-        }
-        let start = request.start;
-        let mut opened = Opened::at(start).with_extent(extent(&facts));
-        if now.strength() != segfetch_source::Strength::None {
-            opened = opened.with_validator(now);
-        }
-        match facts.size {
-            Some(size) if start > size => {
-                let message = format!("byte {start} lies behind the end of the file ({size} bytes)");
-                return Err(SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, message));
+        let mut try_rang = true;
+        loop {
+            let prepared =
+                self.client.prepare(&self.path).await.map_err(|error| errors::of_open(Phase::Open, error))?;
+            let opened = self.check(&request, prepared.facts())?;
+            let start = request.start;
+            let size = prepared.facts().size;
+            if size.is_some_and(|size| start == size && size > 0) {
+                return Ok(Box::new(FtpReader::at_the_end(opened)));
             }
-            Some(size) if start == size && size > 0 => return Ok(Box::new(FtpReader::at_the_end(opened))),
-            _ => {}
+            let exact = match request.end {
+                End::Exact(end) if end > start => Some(end),
+                _ => None,
+            };
+            let rang =
+                exact.filter(|end| try_rang && prepared.can_end_exactly() && size.is_some_and(|size| *end <= size));
+            match prepared.start(start, rang).await {
+                Ok(download) => {
+                    let opened = rang.into_iter().fold(opened, Opened::with_ends_at);
+                    return Ok(Box::new(FtpReader::new(opened, download, exact)));
+                }
+                // RANG is young; REST serves as well.
+                Err(OpenError::StartRefused(_)) if rang.is_some() => try_rang = false,
+                Err(error) => return Err(errors::of_open(Phase::Open, error)),
+            }
         }
-        let exact = match request.end {
-            End::Exact(end) if end > start => Some(end),
-            _ => None,
-        };
-        let rang = exact.filter(|end| prepared.can_end_exactly() && facts.size.is_some_and(|size| *end <= size));
-        let download = prepared.start(start, rang).await.map_err(failed)?;
-        if let Some(end) = rang {
-            opened = opened.with_ends_at(end);
-        }
-        Ok(Box::new(FtpReader::new(opened, download, exact)))
     }
 
     fn compare(&self, stored: &Validator, now: &Validator) -> Sameness {

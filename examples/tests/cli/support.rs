@@ -66,10 +66,30 @@ pub(crate) async fn run<A: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Ite
 
 /// Runs a prepared command to its end.
 pub(crate) async fn end(mut command: Command) -> Ended {
-    let output =
-        tokio::time::timeout(HANG, command.output()).await.expect("the command ends").expect("the command starts");
-    let stderr = String::from_utf8(output.stderr).expect("messages are UTF-8");
-    Ended { code: output.status.code(), stdout: output.stdout, stderr }
+    let child = command.spawn().expect("the command starts");
+    wait(child, Vec::new()).await
+}
+
+/// Waits for a child whose outputs are piped; `stdout` is what was read of it already.
+async fn wait(mut child: Child, mut stdout: Vec<u8>) -> Ended {
+    let mut stderr = Vec::new();
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take().expect("stderr is piped"));
+    let everything = async {
+        let out = async {
+            match &mut out {
+                Some(out) => out.read_to_end(&mut stdout).await,
+                None => Ok(0),
+            }
+        };
+        let (status, out, err) = tokio::join!(child.wait(), out, err.read_to_end(&mut stderr));
+        out.and(err).and(status)
+    };
+    let status = tokio::time::timeout(HANG, everything).await;
+    let stderr = String::from_utf8(stderr).expect("messages are UTF-8");
+    let Ok(status) = status else {
+        panic!("the command hangs. stderr: {stderr}\nstdout: {}", String::from_utf8_lossy(&stdout))
+    };
+    Ended { code: status.expect("the command is waited for").code(), stdout, stderr }
 }
 
 /// A command that runs with `--json`.
@@ -114,16 +134,10 @@ impl Running {
 
     /// Waits for the end.
     pub(crate) async fn ended(mut self) -> Ended {
-        let rest = async {
-            let mut stderr = String::new();
-            let mut errors = self.child.stderr.take().expect("stderr is piped");
-            let mut out = self.lines.into_inner();
-            let (status, out, err) =
-                tokio::join!(self.child.wait(), out.read_to_end(&mut self.seen), errors.read_to_string(&mut stderr));
-            out.and(err).expect("outputs are read");
-            Ended { code: status.expect("waiting works").code(), stdout: self.seen, stderr }
-        };
-        tokio::time::timeout(HANG, rest).await.expect("the command ends")
+        let reader = self.lines.into_inner();
+        self.seen.extend_from_slice(reader.buffer());
+        self.child.stdout = Some(reader.into_inner());
+        wait(self.child, self.seen).await
     }
 }
 

@@ -162,8 +162,9 @@ fn a_target_that_was_fetched_before_needs_nothing_and_a_new_file_on_the_server_d
         let server = kind.serve(scene.root.path()).start().unwrap();
         let url = server.url("f");
         scene.run([&url]).expect(0);
+        let fetched = server.wait_for("the download", |log| log.bytes_sent() >= 3 << 20).bytes_sent();
         scene.run([&url]).expect(0).says("f: nothing to do: f is there");
-        assert_eq!(server.wait_for("the download", |log| !log.transfers.is_empty()).transfers.len(), 1);
+        assert_eq!(server.log().bytes_sent(), fetched);
         let old = sha256(&scene.to().join("f"));
         scene.put("f", 3 << 20, 2, hours_ago(0));
         scene.run([&url]).expect(8).says("--overwrite replaces it");

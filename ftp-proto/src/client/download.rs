@@ -179,7 +179,7 @@ impl Download {
     }
 
     /// Reads into the spare room of `buf` and returns how many bytes came; 0 when the server has confirmed that the transfer
-    /// is complete. Waits for as long as the server is silent. Cancel safe.
+    /// is complete, or when `buf` has no room. Waits for as long as the server is silent. Cancel safe.
     ///
     /// # Errors
     /// [`ReadError`]; every later call gives the same one.

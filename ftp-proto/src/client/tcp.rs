@@ -131,6 +131,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_does_not_answer_beside_a_live_one_costs_a_moment() {
+        // A listener whose queue is full lets further connections hang.
+        let dead = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        dead.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        dead.listen(0).unwrap();
+        let full = dead.local_addr().unwrap().as_socket().unwrap();
+        let _queued = std::net::TcpStream::connect(full).unwrap();
+        let live = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live = live.local_addr().unwrap();
+        let hangs = tokio::time::timeout(STAGGER, dial(full)).await;
+        assert!(hangs.is_err(), "the queue is not full");
+        assert_eq!(race(vec![full, live]).await.unwrap().1, live);
+    }
+
+    #[tokio::test]
     async fn the_last_error_is_told_when_no_address_answers() {
         let kind = race(addresses(&["127.0.0.1:1", "127.0.0.1:1"])).await.unwrap_err().kind();
         assert_eq!(kind, io::ErrorKind::ConnectionRefused);

@@ -1,6 +1,7 @@
 //! Tests against servers that nobody here wrote. They must be installed.
 
 mod changes;
+mod foreign_clients;
 mod limits;
 mod names;
 mod ranges;

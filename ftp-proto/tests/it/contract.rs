@@ -1,5 +1,7 @@
 //! The byte-range contract, sentence by sentence, over servers of four habits.
 
+mod stories;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
