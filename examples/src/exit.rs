@@ -14,7 +14,7 @@ Exit codes:
     4  not found, denied, or refused for good
     5  the file on the server has changed
     6  the file has the wrong checksum
-    7  local storage: full, not writable, locked by another process, damaged, or the reader of -o - went away
+    7  local storage: full, read-only, locked, damaged, or nobody reads -o - any more
     8  the target exists and is another file
   130  interrupted (Ctrl-C, SIGINT); run the same command again to go on
   143  terminated (SIGTERM); run the same command again to go on

@@ -170,7 +170,13 @@ impl RangeSource for FtpSource {
             match prepared.start(start, rang).await {
                 Ok(download) => {
                     let opened = rang.into_iter().fold(opened, Opened::with_ends_at);
-                    return Ok(Box::new(FtpReader::new(opened, download, exact)));
+                    return Ok(Box::new(FtpReader::new(
+                        self.client.clone(),
+                        self.path.clone(),
+                        opened,
+                        download,
+                        exact,
+                    )));
                 }
                 // RANG is young; REST serves as well.
                 Err(OpenError::StartRefused(_)) if rang.is_some() => try_rang = false,

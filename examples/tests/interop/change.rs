@@ -7,7 +7,7 @@ use segfetch_testkit::lab::{Kind, Server};
 
 use crate::scene::{Scene, hours_ago, on_every_server, sha256};
 
-const LEN: u64 = 24 << 20;
+const LEN: u64 = 32 << 20;
 const RATE: u64 = 2 << 20;
 
 /// A download that was killed with a part of the file on the disk.

@@ -9,7 +9,7 @@ use crate::command::Running;
 use crate::namespace::Namespace;
 use crate::scene::{Scene, assert_equal, names, rot};
 
-const LEN: u64 = 24 << 20;
+const LEN: u64 = 32 << 20;
 const BLOCK: u64 = 1 << 20;
 
 /// A download that was killed with a part of the file on the disk.
@@ -39,7 +39,7 @@ fn a_file_that_does_not_fit_is_7_with_both_numbers_before_anything_is_made() {
     let ended = small
         .run(&[&server.url("f")])
         .expect(7)
-        .says("f: not enough space for f.part (25165824 more bytes are needed, ");
+        .says("f: not enough space for f.part (33554432 more bytes are needed, ");
     ended.says("free some and start again");
     assert_eq!(names(&small.dir()), Vec::<String>::new());
 }

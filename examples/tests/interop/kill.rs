@@ -39,7 +39,7 @@ fn killed_and_started_at_once_while_its_old_slots_linger_it_waits_and_resumes_an
 
 #[test]
 fn a_download_killed_again_and_again_is_equal_in_the_end_and_each_kill_costs_little() {
-    const LEN: u64 = 40 << 20;
+    const LEN: u64 = 48 << 20;
     const RATE: u64 = 2 << 20;
     let scene = Scene::with(LEN);
     let server = Kind::PureFtpd.serve(scene.root.path()).rate(RATE).start().unwrap();

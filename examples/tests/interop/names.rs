@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use segfetch_testkit::lab::Kind;
 
+use crate::namespace::Namespace;
 use crate::scene::{Scene, names, on_every_server};
 
 /// Names that no listing is needed for, and that everything on the way has a use for.
@@ -110,5 +111,35 @@ fn ipv6_serves_a_whole_file_over_four_connections() {
         scene.assert_only_f_and_equal();
         let log = server.wait_for("the transfers", |log| log.bytes_sent() >= 8 << 20);
         assert!(log.most_transfers_at_once() >= 2, "{kind}: {log:?}");
+    });
+}
+
+#[test]
+fn a_host_name_with_a_live_and_a_dead_address_is_fetched_whichever_family_lives() {
+    for alive in ["127.0.0.1", "::1"] {
+        let scene = Scene::with(1 << 20);
+        let server = Kind::Proftpd.serve(scene.root.path()).ip(alive.parse().unwrap()).start().unwrap();
+        // Nothing listens at that port of the other address.
+        let script = "printf '::1 twofold.test\\n127.0.0.1 twofold.test\\n' > \"$1/hosts\"; mount --bind \"$1/hosts\" /etc/hosts";
+        let named = Namespace::new(scene.to(), script);
+        let url = format!("ftp://twofold.test:{}/f", server.addr().port());
+        named.run(&["-n", "2", &url]).expect(0);
+        scene.assert_equal("f");
+    }
+}
+
+#[test]
+fn probe_says_length_and_time_of_a_file_on_every_server_and_fetches_nothing() {
+    on_every_server(|kind| {
+        let scene = Scene::new();
+        let day = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(951_782_400);
+        scene.put("f", 3 << 20, 1, day);
+        let server = kind.serve(scene.root.path()).start().unwrap();
+        let said = scene.run(["probe", &server.url("f")]).expect(0).stdout;
+        for part in ["3145728 bytes (3.00 MiB)", "2000-02-29 00:00:00 UTC", "at any byte", "by a weak validator"] {
+            assert!(said.contains(part), "{kind}: {part} is not in {said}");
+        }
+        scene.run(["probe", &server.url("none")]).expect(4).says("Check the path");
+        assert_eq!((server.log().transfers.len(), names(scene.to())), (0, Vec::new()));
     });
 }

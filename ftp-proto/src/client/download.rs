@@ -98,7 +98,7 @@ impl Prepared {
         lease.settle().await;
         let (lease, facts) = if lease.is_settled() {
             lease.ask(&path, true).map_err(OpenError::Session)?;
-            let facts = lease.facts().await?;
+            let facts = lease.facts().await.map_err(|error| client.site.judge_port(error))?;
             (lease, facts)
         } else {
             drop(lease);

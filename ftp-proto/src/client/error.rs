@@ -118,6 +118,11 @@ pub enum OpenError {
     /// The server opens no port for data.
     #[error("the server opens no port for data{}", said(.0.as_ref()))]
     PassiveRefused(Option<Reply>),
+    /// The server opens no port for data while it serves other transfers of this client: all of its ports are taken.
+    ///
+    /// Observed: vsftpd 3.0.3 dies of it (`500 OOPS: priv_sock_get_int`)
+    #[error("the server has no port left for data: {0}")]
+    NoPort(Reply),
     /// The data connection was not made.
     #[error("no data connection: {0}")]
     DataConnection(io::ErrorKind),
@@ -155,6 +160,7 @@ impl OpenError {
             Self::PathRefused(reply) => class_of_refusal(reply, false),
             Self::PassiveRefused(None) => ErrorClass::Unknown,
             Self::PassiveRefused(Some(reply)) => class_of_refusal(reply, false),
+            Self::NoPort(_) => ErrorClass::LimitReached { retry_after: None, limit_hint: None },
             Self::DataConnection(_) => ErrorClass::Transient,
             Self::StartRefused(_) => ErrorClass::RangeRefused,
             Self::BeyondEnd { .. } => ErrorClass::Changed,
@@ -170,6 +176,7 @@ impl OpenError {
             Self::Connect(error) => error.code(),
             Self::PathRefused(reply)
             | Self::PassiveRefused(Some(reply))
+            | Self::NoPort(reply)
             | Self::StartRefused(Some(reply))
             | Self::Refused { reply, .. } => Some(reply.code.get()),
             Self::Ended(error) => error.code(),

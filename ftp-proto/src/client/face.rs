@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::config::Config;
 use super::download::{Download, Prepared};
-use super::error::{ConnectError, OpenError};
+use super::error::{ErrorClass, OpenError};
 use super::pool::Pool;
 use super::site::{Site, host_name};
 use crate::conn::{Credentials, FileFacts, Quirks};
@@ -54,7 +56,7 @@ impl Client {
     /// A client of a server by its name or address (IPv6 without brackets).
     pub fn with_credentials(host: &str, port: u16, credentials: Credentials, config: Config) -> Self {
         let pool = Pool::new(config.limits);
-        Self { site: Arc::new(Site { host: host.to_owned(), port, credentials, config, pool }) }
+        Self { site: Arc::new(Site { host: host.to_owned(), port, credentials, config, pool, turn: Mutex::default() }) }
     }
 
     /// Whether the URL names this server and account, so that its files can be fetched with this client.
@@ -106,17 +108,30 @@ impl Client {
     /// [`OpenError`].
     pub async fn download(&self, path: &Path, from: u64) -> Result<Download, OpenError> {
         let until = tokio::time::Instant::now() + self.site.config.timeouts.session;
+        let mut turn = None;
         loop {
-            let live = self.site.pool.live();
-            let error = match self.prepare(path).await {
-                Ok(prepared) => return prepared.start(from, None).await,
+            let before = self.site.pool.live();
+            let started = async { self.prepare(path).await?.start(from, None).await };
+            let error = match started.await {
+                Ok(download) => return Ok(download),
                 Err(error) => error,
             };
-            let limited = matches!(error, OpenError::Connect(ConnectError::LimitReached { .. }));
-            if !limited || live == 0 {
-                return Err(error);
+            let live = self.site.pool.live();
+            let limited = matches!(error.class(), ErrorClass::LimitReached { .. });
+            // Without a session of ours there is nothing to wait for; those that were here have just made room.
+            match (limited, live) {
+                (true, 0) if before > 0 || matches!(error, OpenError::NoPort(_)) => continue,
+                (true, 1..) => {}
+                _ => return Err(error),
             }
-            if tokio::time::timeout_at(until, self.site.pool.wait_for_change(live)).await.is_err() {
+            let change = async {
+                // One at a time, so that a place which becomes free is not stormed.
+                if turn.is_none() {
+                    turn = Some(self.site.turn.lock().await);
+                }
+                self.site.pool.wait_for_change(before.max(live)).await;
+            };
+            if tokio::time::timeout_at(until, change).await.is_err() {
                 return Err(error);
             }
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::config::Config;
@@ -25,6 +26,8 @@ pub(super) struct Site {
     pub(super) credentials: Credentials,
     pub(super) config: Config,
     pub(super) pool: Arc<Pool>,
+    /// Held by the one download that waits for a session to become free.
+    pub(super) turn: Mutex<()>,
 }
 
 impl fmt::Debug for Site {
@@ -68,7 +71,7 @@ impl Site {
                 Err(ConnectError::Session(error)) => Err(OpenError::Session(error)),
                 Err(error) => return Err(error.into()),
             };
-            match answer {
+            match answer.map_err(|error| self.judge_port(error)) {
                 // It had died while it was idle. Nothing that matters has been asked of it.
                 Err(OpenError::Session(_)) if !fresh => stale += 1,
                 Err(OpenError::Session(conn::Error::Pipelining)) if !serial => {
@@ -84,6 +87,18 @@ impl Site {
                     return answer.map(|facts| (lease, facts));
                 }
             }
+        }
+    }
+
+    /// A refused port, beside other sessions of ours, is about there being too many of them.
+    pub(super) fn judge_port(&self, error: OpenError) -> OpenError {
+        match error {
+            OpenError::PassiveRefused(Some(reply)) | OpenError::Session(conn::Error::Closing(reply))
+                if self.pool.live() > 1 && speaks_of_ports(&reply) =>
+            {
+                OpenError::NoPort(reply)
+            }
+            error => error,
         }
     }
 
@@ -215,4 +230,13 @@ fn limit_hint(reply: &Reply) -> Option<u16> {
     let (_, rest) = text.split_once('(')?;
     let (number, _) = rest.split_once(')')?;
     number.trim().parse().ok().filter(|&limit| limit > 0)
+}
+
+/// Whether a refused `EPSV` or `PASV`, or a server that died of one, is about this moment and not about the command.
+fn speaks_of_ports(reply: &Reply) -> bool {
+    match reply.code.get() {
+        500 => reply.first().starts_with(b"OOPS:"),
+        421 | 501 | 502 | 504 | 522 => false,
+        _ => true,
+    }
 }

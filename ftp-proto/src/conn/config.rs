@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::wire::{Arg, Secret};
 
 /// Whom to log in as.
+///
+/// Spec: RFC 959 section 4.1.1
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Credentials {
@@ -32,6 +34,9 @@ impl Credentials {
 
 /// How long the peer may take. Every wait of a [`Connection`](super::Connection) has one of these; the silence of a body has none,
 /// that one is the caller's.
+///
+/// Observed: after an early close vsftpd, proftpd, pure-ftpd and pyftpdlib say their last word within 1.4 ms of a round trip;
+/// virtual users of pure-ftpd 1.0.50 take up to 5 s to log in on a loaded machine (password hashing)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waits {
@@ -56,11 +61,9 @@ impl Default for Waits {
         Self {
             greeting: Duration::from_secs(30),
             reply: Duration::from_secs(30),
-            // Virtual users of pure-ftpd take up to 5 s to log in on a loaded machine (password hashing).
             pipelined_login: Duration::from_secs(10),
             data_connect: Duration::from_secs(15),
             last_word: Duration::from_secs(10),
-            // Four servers answered within 1.4 ms of round trip; a hosted one that hashes or logs may need more.
             retire: Duration::from_millis(300),
             fence: Duration::from_secs(5),
         }

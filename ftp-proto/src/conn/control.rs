@@ -67,6 +67,8 @@ impl Expect {
 ///                               ^
 ///                               one at a time if `serial` or while the greeting is awaited; else all at once
 /// ```
+///
+/// Spec: RFC 959 section 4.2: a reply to each command, in order
 #[derive(Debug)]
 pub(super) struct Control {
     planned: VecDeque<(Command, Expect)>,

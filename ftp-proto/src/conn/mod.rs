@@ -35,6 +35,7 @@ mod connection;
 mod control;
 mod error;
 mod event;
+mod hearing;
 mod login;
 mod moving;
 mod quirks;

@@ -1,4 +1,9 @@
 //! A transfer under way: the [`Transfer`] machine wired to the control connection.
+//!
+//! `REST` goes right before `RETR`, as some servers forget it otherwise, and both go out together.
+//!
+//! Spec: RFC 3659 section 5 (`REST`), draft-bryan-ftp-range-08 (`RANG`). Observed: FileZilla Server drops an offset that does not
+//! stand right before `RETR`
 
 use std::time::Instant;
 

@@ -156,8 +156,7 @@ impl Transfer {
     /// all that is due has come and only the end should follow.
     pub(super) fn may_read(&self) -> Option<u64> {
         let started = matches!(self.start, Start::Plain | Start::Confirmed);
-        let reading = started && self.data == Data::Open && !self.stopping;
-        reading.then(|| self.due.map_or(u64::MAX, |due| due.saturating_sub(self.received)))
+        (started && self.data == Data::Open).then(|| self.due.map_or(u64::MAX, |due| due.saturating_sub(self.received)))
     }
 
     pub(super) fn is_accepted(&self) -> bool {
@@ -175,7 +174,7 @@ impl Transfer {
 
     /// Whether silence on the control channel is the server's fault: it owes a word that does not depend on the data.
     pub(super) fn is_answer_due(&self) -> bool {
-        self.said == Said::Nothing && !self.stopping && !self.accepted
+        self.said == Said::Nothing && !self.accepted
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

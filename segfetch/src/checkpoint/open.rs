@@ -72,7 +72,11 @@ pub(super) fn create_part(volume: &dyn Volume, names: &Names) -> Result<(Box<dyn
         return Err(locked_by(pid));
     }
     let metadata = file.metadata().map_err(|e| StoreError::io("look at", path, e))?;
-    Ok((file, metadata))
+    // Before it was locked, another process may have taken it for an abandoned one, and even have been done with it.
+    match look(volume, path)? {
+        Some(now) if now.id == metadata.id => Ok((file, metadata)),
+        _ => Err(locked_by(None)),
+    }
 }
 
 /// Finds and locks the part.

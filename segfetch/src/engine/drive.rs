@@ -69,6 +69,8 @@ pub(crate) struct Drive<'a> {
     checkpoints: Checkpoints,
     resumed: u64,
     last_error: Option<SourceError>,
+    /// Attempts to open that failed one after the other for no stated reason.
+    not_opened: u32,
     meter: Meter,
     pub(crate) counts: Counts,
 }
@@ -102,6 +104,7 @@ impl<'a> Drive<'a> {
             differs: None,
             checkpoints: Checkpoints::new(store, cx.download.checkpoint_every),
             last_error: None,
+            not_opened: 0,
             meter: Meter::default(),
             counts: Counts::default(),
         }
@@ -220,6 +223,7 @@ impl<'a> Drive<'a> {
         match event {
             LaneEvent::Opened(Ok((stream, opened))) => {
                 self.seat.opened();
+                self.not_opened = 0;
                 self.check_identity(&opened)?;
                 self.tell(Event::Opened { worker: u32::from(worker.0), start: opened.start });
                 self.lanes[index].put_back(stream);
@@ -228,20 +232,7 @@ impl<'a> Drive<'a> {
             }
             LaneEvent::Opened(Err(error)) => {
                 self.lanes.swap_remove(index);
-                if let ErrorClass::Throttled { retry_after, limit_hint } = error.class() {
-                    self.counts.refusals += 1;
-                    self.seat.refused(retry_after, limit_hint);
-                    let granted = self.lanes.iter().filter(|lane| !lane.is_opening()).count();
-                    self.tell(Event::Throttled {
-                        granted: u16::try_from(granted).unwrap_or(u16::MAX),
-                        message: error.to_string(),
-                    });
-                    self.last_error = Some(error);
-                    self.plan(Input::Failed { worker, failure: Failure::Throttled });
-                } else {
-                    self.seat.failed();
-                    self.failed(worker, error)?;
-                }
+                self.not_opened(worker, error)?;
             }
             LaneEvent::Stepped(stream, asked, outcome) => self.stepped(index, stream, asked, outcome)?,
             LaneEvent::Left { ended } => {
@@ -255,6 +246,28 @@ impl<'a> Drive<'a> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Sorts an attempt to open a stream that came to nothing.
+    fn not_opened(&mut self, worker: WorkerId, error: SourceError) -> Result<(), DownloadError> {
+        let streams = self.lanes.iter().filter(|lane| !lane.is_opening()).count();
+        let (retry_after, limit_hint) = match error.class() {
+            ErrorClass::Throttled { retry_after, limit_hint } => (retry_after, limit_hint),
+            // A server that carries some streams and twice fails to take one more is full, whatever it says.
+            ErrorClass::Transient if streams > 0 && self.not_opened >= 1 => (None, None),
+            class => {
+                self.not_opened += u32::from(class == ErrorClass::Transient);
+                self.seat.failed();
+                return self.failed(worker, error);
+            }
+        };
+        self.counts.refusals += 1;
+        self.seat.refused(retry_after, limit_hint);
+        let granted = u16::try_from(streams).unwrap_or(u16::MAX);
+        self.tell(Event::Throttled { granted, message: error.to_string() });
+        self.last_error = Some(error);
+        self.plan(Input::Failed { worker, failure: Failure::Throttled });
         Ok(())
     }
 

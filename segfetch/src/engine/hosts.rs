@@ -118,9 +118,9 @@ impl Seat {
         }
     }
 
-    /// How many streams this job may have now.
-    pub(crate) fn limit(&mut self) -> u16 {
-        *self.limit.borrow_and_update()
+    /// How many streams this job may have now. [`changed`](Self::changed) still tells of it.
+    pub(crate) fn limit(&self) -> u16 {
+        *self.limit.borrow()
     }
 
     /// Says how many streams the job could use.

@@ -27,6 +27,8 @@ use crate::sink::{FileKind, Metadata};
 
 /// [`Identity::policy`] of bytes that may be of two versions of the file. They are never gone on from.
 const MIXED: u32 = 1;
+/// A file that changes more often than this while it is fetched is not worth another attempt.
+const MOST_RESTARTS: u32 = 3;
 /// Pauses between probes, from the first to the longest.
 const PROBE_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
@@ -46,9 +48,10 @@ pub(crate) struct Context {
 
 /// Runs a download to its end.
 pub(crate) async fn run(cx: Context, mut cancelled: watch::Receiver<bool>) -> Result<Report, DownloadError> {
-    let result = Run { cx: &cx, started: Instant::now(), counts: Counts::default(), resumed: 0, ranges_lie: false }
-        .run(&mut cancelled)
-        .await;
+    let result =
+        Run { cx: &cx, started: Instant::now(), counts: Counts::default(), resumed: 0, ranges_lie: false, restarts: 0 }
+            .run(&mut cancelled)
+            .await;
     cx.set_stage(Stage::Ended);
     result
 }
@@ -61,6 +64,8 @@ struct Run<'a> {
     resumed: u64,
     /// The server does not start where it is asked to, whatever it says.
     ranges_lie: bool,
+    /// How often this run began again.
+    restarts: u32,
 }
 
 /// What is on the disk.
@@ -125,7 +130,12 @@ impl Run<'_> {
             let now = self.probe(&mut seat, cancelled).await?;
             // Bytes differ, nothing of an earlier run is at stake, and the server says that it is the same file: it cannot be
             // trusted to start where it is asked to, so take it in one stream.
-            let lies = !told && !self.ranges_lie && self.resumed == 0 && self.changed(&info, &now).is_none();
+            let same = self.changed(&info, &now).is_none();
+            let lies = !told && !self.ranges_lie && self.resumed == 0 && same;
+            if self.restarts >= MOST_RESTARTS || (same && !lies && self.restarts > 0) {
+                let reason = format!("{reason}; beginning again did not help");
+                return Err(DownloadError::Changed { reason });
+            }
             if lies {
                 self.ranges_lie = true;
                 self.cx.tell(Event::Restarted {
@@ -235,6 +245,7 @@ impl Run<'_> {
     /// Gives up what is on the disk.
     async fn new_epoch(&mut self, store: JobStore, info: &SourceInfo) -> Result<JobStore, DownloadError> {
         self.resumed = 0;
+        self.restarts += 1;
         let identity = self.identity(info);
         blocking(move || {
             let mut store = store;

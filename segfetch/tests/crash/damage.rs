@@ -1,10 +1,11 @@
 //! Files that rotted, shrank, vanished, or are something else.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use segfetch::checkpoint::{JobStore, Opened, StoreError, Verify};
+use segfetch::checkpoint::{CorruptJournal, JobStore, Opened, StoreError, Verify};
 use segfetch::range_set::RangeSet;
 use segfetch::sink::{FileKind, MemoryVolume, Volume};
 
@@ -153,4 +154,25 @@ fn a_job_whose_files_are_taken_away_stops_at_the_next_checkpoint() {
         fs::write(&path, bytes).unwrap();
         assert!(matches!(store.checkpoint(), Err(StoreError::Displaced { .. })), "a copy is another file");
     }
+}
+
+#[test]
+fn a_journal_that_is_longer_than_any_is_not_read() {
+    let (_dir, target) = half_done();
+    let journal = fs::File::options().write(true).open(target.with_extension("part.sfj")).unwrap();
+    journal.set_len((1 << 30) + 1).unwrap();
+    let long = CorruptJournal::Long((1 << 30) + 1);
+    assert!(matches!(open(&target), Err(StoreError::CheckpointCorrupt { reason, .. }) if reason == long));
+}
+
+#[test]
+fn a_journal_that_changed_under_the_store_is_noticed_when_it_is_read_again() {
+    let (_dir, target) = half_done();
+    let (mut store, _) = resume(os(), &target, options(1));
+    let journal = fs::File::options().write(true).open(target.with_extension("part.sfj")).unwrap();
+    // The kind of the second record, which claims everything.
+    let second = fs::read(target.with_extension("part.sfj")).unwrap()[128];
+    journal.write_all_at(&[0xff], 128 + u64::from(second) + 8 + 4).unwrap();
+    let noticed = store.update_identity(identity(1, Some(LEN)).with_policy(1));
+    assert!(matches!(noticed, Err(StoreError::CheckpointCorrupt { .. })));
 }

@@ -1,6 +1,8 @@
 //! A disk that fails: the n-th operation, for every n, with each error.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use segfetch::checkpoint::{Completed, JobStore, Opened, StoreError};
 
@@ -141,6 +143,26 @@ fn a_full_disk_at_a_write_or_at_the_journal_leaves_the_store_usable() {
     write(&store, 1, 3 * BLOCK..LEN).unwrap();
     store.finish(&Completed::new(LEN)).unwrap();
     assert_eq!(sim.live().read(Path::new(TARGET)).unwrap(), content(1, 0..LEN));
+}
+
+#[test]
+fn a_journal_that_cannot_be_rewritten_goes_on_as_it_is_and_is_not_tried_again_at_once() {
+    let sim = Sim::new(Image::default());
+    let mut store = two_blocks_claimed(&sim);
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&attempts);
+    sim.script(move |_, kind| {
+        (kind == Kind::Other).then(|| count.fetch_add(1, Ordering::Relaxed)).map(|_| Fault::Errno(ENOSPC))
+    });
+    for i in 0..12_u8 {
+        store.set_aux(&[i; 30_000]).unwrap();
+    }
+    assert!(store.checkpoint().unwrap().journal_len > 256 << 10);
+    assert_eq!(attempts.load(Ordering::Relaxed), 2, "one attempt, and the removal of what it left");
+    sim.script(|_, _| None);
+    drop(store);
+    let (_, recovered) = resume(sim.volume(), Path::new(TARGET), options(1));
+    assert_eq!((ranges(&recovered.have), recovered.aux), (vec![0..3 * BLOCK], Some(vec![11; 30_000])));
 }
 
 #[test]

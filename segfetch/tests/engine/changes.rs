@@ -150,3 +150,13 @@ async fn bytes_behind_an_exact_end_are_not_written() {
         Err(error) => assert!(matches!(error, DownloadError::WrongLength { .. }), "{error:?}"),
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn beginning_again_ends_when_it_does_not_help() {
+    let world = World::new();
+    let plan = FailPlan::new().always(Failure::OtherValidator);
+    let source = paced(MemorySource::new(20 * MIB)).with_plan(plan);
+    let (result, events) = world.run(download(&source, 3).on_change(OnChange::Restart)).await;
+    assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
+    assert!(events.iter().filter(|event| matches!(event, Event::Restarted { .. })).count() <= 3);
+}

@@ -2,11 +2,32 @@
 
 use std::path::PathBuf;
 
-use segfetch::source::HostKey;
-use segfetch::source::conformance::{Fixture, MemorySource};
-use segfetch::{Connections, Download, EngineConfig};
+use async_trait::async_trait;
+use segfetch::source::conformance::{FailPlan, Failure, Fixture, MemorySource};
+use segfetch::source::{
+    ErrorClass, HostKey, OpenRequest, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo,
+};
+use segfetch::{Connections, Download, DownloadError, EngineConfig};
 
-use crate::world::{MIB, TokioClock, World, download};
+use crate::world::{MIB, TokioClock, World, download, target};
+
+/// A server that refuses a session without saying that it is full.
+#[derive(Debug)]
+struct Curt(MemorySource);
+
+#[async_trait]
+impl RangeSource for Curt {
+    fn label(&self) -> &str {
+        self.0.label()
+    }
+    async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
+        self.0.probe(cx).await
+    }
+    async fn open(&self, cx: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        let opened = self.0.open(cx, request).await;
+        opened.map_err(|error| SourceError::new(ErrorClass::Transient, error.phase(), "connection refused"))
+    }
+}
 
 fn paced(len: u64) -> MemorySource {
     MemorySource::new(len).with_pace(TokioClock::start(), 4 * MIB)
@@ -21,6 +42,24 @@ async fn a_refusal_lowers_the_number_of_streams_and_fails_nothing() {
     world.assert_copy(&source);
     assert_eq!(source.counters().max_open, 3);
     assert!((1..=4).contains(&report.refusals), "{} refusals", report.refusals);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_cannot_open_a_further_stream_and_does_not_say_why_is_not_stormed() {
+    let world = World::new();
+    let source = paced(60 * MIB).with_session_limit(2, None);
+    let curt = Download::new(Curt(source.clone()), target()).connections(Connections::Exactly(8));
+    let report = world.run(curt).await.0.expect("two streams do");
+    world.assert_copy(&source);
+    assert!(report.opens <= 12, "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_opens_nothing_any_more_is_given_up_after_a_while() {
+    let world = World::new();
+    let source = paced(60 * MIB).with_plan(FailPlan::new().from_open(3, Failure::Refused(ErrorClass::Transient)));
+    let (result, _) = world.run(download(&source, 8)).await;
+    assert!(matches!(result, Err(DownloadError::GaveUp { .. })), "{result:?}");
 }
 
 #[tokio::test(start_paused = true)]

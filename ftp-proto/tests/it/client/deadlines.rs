@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use ftp_proto::client::{Config, ConnectError, ErrorClass, OpenError, ReadError};
 use ftp_proto::conn::{Awaited, Error};
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, sleep};
+use tokio::time::{self, Instant};
 
 use super::memory::{self, data_closed};
 use crate::conn::script::path;
@@ -169,7 +169,7 @@ async fn a_control_connection_that_dies_silently_does_not_cost_a_long_transfer()
     let server = async {
         let (control, mut data) = side.streaming().await;
         for _ in 0..100 {
-            sleep(Duration::from_secs(6)).await;
+            time::sleep(Duration::from_secs(6)).await;
             data.write_all(&[7]).await.unwrap();
         }
         drop(data);
@@ -209,13 +209,13 @@ async fn the_silence_of_a_body_is_left_to_the_caller() {
             download.read(&mut bytes).await.unwrap();
         }
         let day = Duration::from_secs(86_400);
-        tokio::time::timeout(day, download.read(&mut bytes)).await.unwrap_err();
-        tokio::time::timeout(day, download.hold()).await.unwrap_err();
+        time::timeout(day, download.read(&mut bytes)).await.unwrap_err();
+        time::timeout(day, download.hold()).await.unwrap_err();
         let before = Instant::now();
         download.stop().await;
         assert!(before.elapsed() <= Duration::from_millis(1500));
         assert_eq!(client.sessions(), 1, "the fence goes on in the background");
-        sleep(Duration::from_secs(10)).await;
+        time::sleep(Duration::from_secs(10)).await;
         assert_eq!(client.sessions(), 0, "and is given up");
     };
     tokio::select! {
@@ -263,7 +263,7 @@ async fn an_idle_session_is_checked_before_use_and_replaced_if_it_does_not_answe
         };
         let client_side = async {
             client.probe(&path).await.unwrap();
-            sleep(Duration::from_secs(20)).await;
+            time::sleep(Duration::from_secs(20)).await;
             let before = Instant::now();
             assert_eq!(client.probe(&path).await.unwrap().size, Some(101));
             assert_eq!(before.elapsed() >= Duration::from_secs(5), !answers);

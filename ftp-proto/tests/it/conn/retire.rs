@@ -124,6 +124,16 @@ fn a_stop_while_opening_waits_for_the_word_behind_the_opening() {
 }
 
 #[test]
+fn an_opening_after_the_stop_gives_the_last_word_its_time() {
+    let mut script = Script::asked(0, Some(1000));
+    script.input(Input::DataConnected).unwrap();
+    stop(&mut script);
+    script.pass(Duration::from_millis(200));
+    script.hear("150 opening\r\n");
+    assert_eq!(script.wait, Some(script.now + ftp_proto::conn::Waits::default().retire));
+}
+
+#[test]
 fn a_stop_after_the_data_has_ended_waits_for_the_confirmation() {
     let mut script = streaming();
     script.data_end(DataEnd::Eof).unwrap();

@@ -301,3 +301,80 @@ fn rang_names_inclusive_positions_and_its_transfer_is_exactly_as_long() {
     script.hear("226 done\r\n");
     assert_eq!(script.events(), [Event::Accepted, Event::Ended(Ending::Complete)]);
 }
+
+#[test]
+fn an_empty_file_without_a_1xx_is_accepted_by_its_confirmation() {
+    let mut script = Script::asked(0, Some(0));
+    script.input(Input::DataConnected).unwrap();
+    script.data_end(DataEnd::Eof).unwrap();
+    assert_eq!(script.events(), []);
+    script.hear("226 nothing to send\r\n");
+    assert_eq!(script.events(), [Event::Accepted, Event::Ended(Ending::Complete)]);
+}
+
+#[test]
+fn an_empty_file_that_is_not_confirmed_may_be_anything() {
+    let mut script = Script::asked(0, Some(0));
+    script.input(Input::DataConnected).unwrap();
+    script.hear("150 opening\r\n");
+    script.data_end(DataEnd::Eof).unwrap();
+    script.expire().unwrap_err();
+    assert_eq!(script.events(), [Event::Accepted, Event::Ended(Ending::Lost)]);
+}
+
+#[test]
+fn data_without_a_1xx_is_a_transfer_under_way() {
+    let mut script = Script::asked(0, Some(LEN));
+    script.input(Input::DataConnected).unwrap();
+    assert!(script.wait.is_some(), "the answer to RETR is due");
+    script.input(Input::DataRead(10)).unwrap();
+    assert_eq!((script.wait, script.events()), (None, vec![Event::Accepted]));
+    script.hear("426 failed\r\n");
+    script.data_end(DataEnd::Eof).unwrap();
+    assert!(matches!(script.events()[..], [Event::Ended(Ending::Aborted(_))]), "not refused");
+}
+
+#[test]
+fn what_is_on_its_way_when_the_server_gives_up_is_still_read() {
+    let gives_up = |script: &mut Script| {
+        script.hear("426 failed\r\n");
+        assert_eq!(script.events(), [Event::Accepted]);
+        assert_eq!(script.machine.may_read(), Some(40));
+    };
+    let ended = ending(Some(LEN), 60, |script| {
+        gives_up(script);
+        script.input(Input::DataRead(40)).unwrap();
+        script.data_end(DataEnd::Eof).unwrap();
+    });
+    assert_eq!(ended, Ending::Unconfirmed);
+    // But not for long.
+    let ended = ending(Some(LEN), 60, |script| {
+        gives_up(script);
+        script.expire().unwrap();
+        assert_eq!(script.data.last().unwrap(), "close");
+    });
+    assert!(matches!(ended, Ending::Aborted(_)));
+}
+
+#[test]
+fn the_reply_behind_a_failed_data_connection_is_not_awaited_for_long() {
+    let mut script = Script::asked(0, Some(LEN));
+    script.data_end(DataEnd::NotConnected(io::ErrorKind::ConnectionRefused)).unwrap();
+    assert_eq!(script.wait, Some(script.now + ftp_proto::conn::Waits::default().retire));
+}
+
+#[test]
+fn one_by_one_a_refused_start_is_the_end_of_it() {
+    let config = ftp_proto::conn::Config::new(super::script::credentials());
+    let mut script = Script::with(config, super::script::quirks(|quirks| quirks.serial = true));
+    script.machine.arm(script.now, &super::script::path("f")).unwrap();
+    script.hear("220 -\r\n331 -\r\n230 -\r\n500 -\r\n200 -\r\n213 100\r\n500 -\r\n229 (|||4711|)\r\n");
+    script.events();
+    script.machine.retrieve(script.now, 7, None).unwrap();
+    script.sent();
+    script.hear("502 REST?\r\n");
+    assert!(matches!(script.events()[..], [Event::StartRefused(_)]));
+    assert_eq!(script.sent(), "REST 7\n", "and no RETR");
+    assert_eq!(script.data, ["connect 4711", "close"]);
+    assert!(script.machine.is_settled());
+}

@@ -122,6 +122,38 @@ async fn a_server_that_was_found_out_offers_the_beginning_only() {
     assert_eq!(len(&mut *open(&source, OpenRequest::from(0)).await.unwrap()).await.unwrap(), LEN);
 }
 
+#[tokio::test]
+async fn more_bytes_than_the_file_has_are_a_change_only_if_the_server_says_so_too() {
+    let server = server(Personality::vsftpd());
+    server.fault(When::Always, Fault::WrongSize(-1000));
+    let source = source(&server);
+    let mut reader = open(&source, OpenRequest::from(0)).await.unwrap();
+    let error = len(&mut *reader).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Permanent, "{error}");
+    assert_eq!(
+        reader.read(&mut Space::new(&mut BytesMut::with_capacity(9), 9)).await.unwrap_err().class(),
+        error.class()
+    );
+
+    let mut reader = open(&source, OpenRequest::from(0)).await.unwrap();
+    server.put("/a", File::generated(LEN + 5000, 2));
+    assert_eq!(len(&mut *reader).await.unwrap_err().class(), ErrorClass::Changed);
+}
+
+#[tokio::test]
+async fn a_server_without_a_free_port_is_full_while_it_serves_us_and_busy_while_it_does_not() {
+    let server = server(Personality::plain());
+    let source = source(&server);
+    let _held = open(&source, OpenRequest::from(0)).await.unwrap();
+    for verb in ["EPSV", "PASV"] {
+        server.fault(When::Always, Fault::Reply(verb, "425 No port."));
+    }
+    let error = open(&source, OpenRequest::from(0)).await.err().unwrap();
+    assert_eq!(error.class(), ErrorClass::Throttled { retry_after: None, limit_hint: None }, "{error}");
+    let alone = FtpSource::connect(&url(&server, "/a"), Config::default()).unwrap();
+    assert_eq!(open(&alone, OpenRequest::from(0)).await.err().unwrap().class(), ErrorClass::Transient);
+}
+
 #[test]
 fn a_url_that_names_no_file_is_refused_at_once() {
     let refused = [
