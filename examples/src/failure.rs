@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use segfetch::checkpoint::StoreError;
-use segfetch::source::{ErrorClass, SourceError};
+use segfetch::source::{ErrorClass, Phase, SourceError};
 use segfetch::{DownloadError, Progress};
 
 use crate::exit::Exit;
@@ -43,9 +43,10 @@ impl Failure {
         let failure = Self::new(Exit::of_source(error), clean(&error.to_string()));
         match error.class() {
             ErrorClass::NotFound => failure.advising("Check the path in the URL; it begins at the login directory, /%2F at the root."),
-            ErrorClass::Denied => failure.advising(
+            ErrorClass::Denied if error.phase() == Phase::Login => failure.advising(
                 "Check user and password: ftp://USER@HOST/... with the password in SEGFETCH_PASSWORD, or ftp://USER:PASSWORD@HOST/...",
             ),
+            ErrorClass::Denied => failure.advising("The server lets this account log in, but not read this file."),
             ErrorClass::Transient | ErrorClass::Throttled { .. } => failure.advising("Try again later."),
             _ => failure,
         }
@@ -121,7 +122,6 @@ fn pair_of(target: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use segfetch::source::Phase;
 
     fn last() -> Progress {
         let mut progress = Progress::default();

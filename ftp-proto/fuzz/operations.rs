@@ -219,5 +219,8 @@ impl World {
         } else if self.machine.is_alive() && !streaming {
             assert!(self.wait.is_some(), "a wait without a deadline");
         }
+        if self.failed.is_some() {
+            assert_eq!((self.wait, self.data), (None, Data::None), "waits after the end");
+        }
     }
 }

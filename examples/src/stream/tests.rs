@@ -142,10 +142,10 @@ async fn a_checksum_is_compared_over_all_attempts_together() {
         assert_eq!(out, content(0));
         match result {
             Ok(streamed) => {
-                assert!(is_right && streamed.integrity == Integrity::Digest && streamed.sha256 == Some(right))
+                assert!(is_right && streamed.integrity == Integrity::Digest && streamed.sha256 == Some(right));
             }
             Err(error) => {
-                assert!(!is_right && matches!(error, StreamError::Download(DownloadError::Digest { .. })), "{error}")
+                assert!(!is_right && matches!(error, StreamError::Download(DownloadError::Digest { .. })), "{error}");
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
-use segfetch_testkit::lab::{Kind, Server};
+use segfetch_testkit::lab::{Fault, Kind, Server};
 
 use crate::scene::{Scene, hours_ago, on_every_server, sha256};
 
@@ -89,6 +90,17 @@ fn renamed_over_during_the_run_with_restart_brings_the_new_one_in_the_same_run()
     let ended = running.ended().expect(0);
     assert_eq!(ended.events("restarted").len(), 1, "{}", ended.stdout);
     scene.assert_only_f_and_equal();
+}
+
+#[test]
+fn a_file_that_changes_all_the_time_is_5_after_some_attempts_though_restart_was_asked_for() {
+    let scene = Scene::with(3 << 20);
+    let restless = Kind::Pyftpd.serve(scene.root.path()).rate(1 << 20).fault(Fault::Mutate(Duration::from_millis(200)));
+    let server = restless.start().unwrap();
+    let ended = scene.start(["-n", "1", "--on-change", "restart", &server.url("f")]).ended().expect(5);
+    let restarts = ended.events("restarted").len();
+    assert!((1..=5).contains(&restarts), "{restarts} restarts: {}", ended.stdout);
+    scene.assert_no_f();
 }
 
 #[test]

@@ -68,6 +68,8 @@ fn odd_names_arrive_equal_under_the_same_bytes_or_are_refused_with_code_4() {
             assert_eq!(ended.code, Some(code), "{kind} and {shown}: {}", ended.stderr);
             if code == 0 {
                 scene.assert_equal(OsStr::from_bytes(name));
+            } else {
+                assert!(!ended.stderr.contains("password"), "the login was not the trouble: {}", ended.stderr);
             }
         }
         let served = ODD.iter().filter(|name| !is_beyond(kind, name)).count();

@@ -46,7 +46,8 @@ impl Prepared {
     /// [`can_end_exactly`](Self::can_end_exactly), and the end is not behind the end of the file.
     ///
     /// The first start behind 0 on a server, and the first one behind 2 GiB and 4 GiB, is preceded by a proof: the last byte
-    /// of the file is fetched, which must be one byte. Servers that answer 350 and start elsewhere are found out by that.
+    /// of the file is fetched, which must be one byte. Servers that answer 350 and start elsewhere are found out by that. Where
+    /// the length is not known nothing can be proven.
     ///
     /// # Errors
     /// [`OpenError`].

@@ -127,12 +127,15 @@ impl Pool {
 
     /// A place for one more session, if the limit allows it. An idle session that cannot be used makes room.
     pub(super) fn slot(&self) -> Option<Slot> {
-        if self.live() >= self.limits.sessions {
-            let evicted = self.state().idle.pop();
-            evicted?;
+        loop {
+            let limit = self.limits.sessions;
+            let more = |live: usize| live.checked_add(1).filter(|more| *more <= limit);
+            if self.live.sessions.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok() {
+                return Some(Slot(Arc::clone(&self.live)));
+            }
+            let evicted = self.state().idle.pop()?;
+            drop(evicted);
         }
-        self.live.sessions.fetch_add(1, Ordering::AcqRel);
-        Some(Slot(Arc::clone(&self.live)))
     }
 
     /// The session used last that can name the file from where it stands, and for how long it was idle. One that cannot

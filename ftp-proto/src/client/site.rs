@@ -61,7 +61,9 @@ impl Site {
         let mut serial = false;
         loop {
             let (mut lease, fresh) = match self.pool.take_idle(path) {
-                Some((session, idle)) if stale < MAX_STALE => (self.reuse(session, idle), false),
+                // Where one was dead the others may be, and not all of them say so.
+                Some((session, _)) if (1..MAX_STALE).contains(&stale) => (self.reuse(session, Duration::MAX), false),
+                Some((session, idle)) if stale == 0 => (self.reuse(session, idle), false),
                 _ if self.pool.wait_for_retiring(handover).await => continue,
                 _ => (self.connect().await?, true),
             };
@@ -78,7 +80,7 @@ impl Site {
                     serial = true;
                     self.pool.learn(|quirks| quirks.serial = true);
                 }
-                Err(OpenError::Session(error)) => return Err(self.judge_loss(error, fresh).into()),
+                Err(OpenError::Session(error)) => return Err(self.judge_loss(error).into()),
                 answer => {
                     let answer = match self.ask_doubled(&mut lease, path, passive, &answer).await {
                         Some(facts) => Ok(facts),
@@ -182,6 +184,7 @@ impl Site {
             match lease.event().await? {
                 Event::LoggedIn => {
                     self.pool.account_is_known();
+                    self.pool.learn(|quirks| quirks.absorb(lease.machine.quirks()));
                     return Ok(());
                 }
                 Event::LoginRefused { step, reply } => return Err(self.judge_refusal(step, reply)),
@@ -211,9 +214,9 @@ impl Site {
     /// A connection that is closed before the greeting, while others of ours are up, is a limit whose 421 was lost.
     ///
     /// Observed: pyftpdlib 1.5.7 resets the connection right after its 421.
-    fn judge_loss(&self, error: conn::Error, fresh: bool) -> ConnectError {
+    fn judge_loss(&self, error: conn::Error) -> ConnectError {
         match error {
-            conn::Error::Closed(Awaited::Greeting) if fresh && self.pool.live() > 1 => {
+            conn::Error::Closed(Awaited::Greeting) if self.pool.live() > 1 => {
                 ConnectError::LimitReached { reply: None, limit_hint: None }
             }
             error => ConnectError::Session(error),

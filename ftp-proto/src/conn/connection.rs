@@ -26,6 +26,8 @@ use crate::wire::{Arg, Command, Iac, Path, ReplyReader};
 ///
 /// Refusals are [`Event`]s. The first error is final and every later call repeats it, with one exception: a transfer goes
 /// on without its control connection until its data ends.
+///
+/// Spec: RFC 959 sections 5 and 6
 #[derive(Debug)]
 pub struct Connection {
     pub(super) config: Config,

@@ -1,6 +1,7 @@
 //! The expect queue: which command each reply belongs to.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -69,7 +70,6 @@ impl Expect {
 /// ```
 ///
 /// Spec: RFC 959 section 4.2: a reply to each command, in order
-#[derive(Debug)]
 pub(super) struct Control {
     planned: VecDeque<(Command, Expect)>,
     pending: VecDeque<Expect>,
@@ -80,6 +80,18 @@ pub(super) struct Control {
     /// When the front of `pending` was sent, if nothing was pending then: the next reply measures a round trip.
     sent: Option<Instant>,
     round_trip: Option<Duration>,
+}
+
+/// Without the bytes on their way out, which may hold a password.
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("planned", &self.planned)
+            .field("pending", &self.pending)
+            .field("serial", &self.serial)
+            .field("round_trip", &self.round_trip)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Control {

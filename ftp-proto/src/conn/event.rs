@@ -34,8 +34,8 @@ impl Input<'_> {
     }
 }
 
-/// What the driver has to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the driver has to do. `Debug` does not show what is to be sent.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
     /// Send these bytes on the control connection. May hold a password.
@@ -48,6 +48,18 @@ pub enum Output {
     Event(Event),
     /// Nothing more to do until something happens, or until this instant.
     Wait(Option<Instant>),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transmit(bytes) => write!(f, "Transmit({} bytes)", bytes.len()),
+            Self::ConnectData(port) => write!(f, "ConnectData({port})"),
+            Self::CloseData => f.write_str("CloseData"),
+            Self::Event(event) => write!(f, "Event({event:?})"),
+            Self::Wait(deadline) => write!(f, "Wait({deadline:?})"),
+        }
+    }
 }
 
 /// What the caller is told.

@@ -51,7 +51,7 @@ impl Connection {
     /// What it means that no answer will come: commands sent together may have been too much for the server.
     fn unanswered(&mut self, otherwise: Error) -> Error {
         let greeted = self.control.front().is_some_and(|front| *front != Expect::Greeting);
-        if self.first_batch && greeted && self.stage != Stage::Refused {
+        if self.first_batch && greeted {
             self.quirks.serial = true;
             return Error::Pipelining;
         }

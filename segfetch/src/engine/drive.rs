@@ -212,7 +212,8 @@ impl<'a> Drive<'a> {
             self.seat.failed();
             self.plan(Input::Stopped { worker });
         } else if lane.leave(false) {
-            self.tell_closed(worker);
+            let front = lane.front;
+            self.tell_closed(worker, front);
         } else {
             lane.interrupt.notify_one();
         }
@@ -227,6 +228,7 @@ impl<'a> Drive<'a> {
                 self.check_identity(&opened)?;
                 self.tell(Event::Opened { worker: u32::from(worker.0), start: opened.start });
                 self.lanes[index].put_back(stream);
+                self.lanes[index].front = opened.start;
                 let (start, ends_at, extent) = (opened.start, opened.ends_at, opened.extent.known());
                 self.plan(Input::Opened { worker, start, ends_at, extent });
             }
@@ -283,8 +285,11 @@ impl<'a> Drive<'a> {
             Outcome::Bytes(units) => {
                 self.counts.fetched += units;
                 self.meter.count(units);
+                self.lanes[index].front += units;
                 if let Next::Keep { at, .. } = asked {
-                    stream.cut_to(at + self.kept(worker, units));
+                    let kept = self.kept(worker, units);
+                    stream.cut_to(at + kept);
+                    self.lanes[index].front = at + kept;
                 }
                 self.plan(Input::Advanced { worker, units });
                 self.last_error = None;
@@ -296,7 +301,7 @@ impl<'a> Drive<'a> {
                 drop(stream);
                 let lane = self.lanes.swap_remove(index);
                 self.seat.closed();
-                self.tell_closed(worker);
+                self.tell_closed(worker, lane.front);
                 self.failed(worker, error)?;
                 if lane.stop {
                     self.plan(Input::Stopped { worker });
@@ -317,7 +322,7 @@ impl<'a> Drive<'a> {
         self.lanes[index].put_back(stream);
         if ended || self.lanes[index].stop {
             self.lanes[index].leave(ended);
-            self.tell_closed(worker);
+            self.tell_closed(worker, self.lanes[index].front);
         }
         Ok(())
     }
@@ -440,11 +445,7 @@ impl<'a> Drive<'a> {
         let _ = self.cx.events.send(event);
     }
 
-    fn tell_closed(&self, worker: WorkerId) {
-        let front = match self.planner.next(worker) {
-            Next::Keep { at, .. } | Next::Pass { at, .. } => at,
-            _ => 0,
-        };
+    fn tell_closed(&self, worker: WorkerId, front: u64) {
         self.tell(Event::Closed { worker: u32::from(worker.0), front });
     }
 

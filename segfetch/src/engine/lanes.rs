@@ -19,6 +19,8 @@ pub(crate) struct Lane {
     pub(crate) interrupt: Arc<Notify>,
     /// The planner waits for the stream to be stopped.
     pub(crate) stop: bool,
+    /// The byte behind the last one that the stream brought, for display.
+    pub(crate) front: u64,
     state: State,
 }
 
@@ -62,7 +64,7 @@ pub(crate) enum Remains {
 impl Lane {
     /// A lane that begins to open its stream.
     pub(crate) fn opening(worker: WorkerId, open: Pending<Result<(Stream, Opened), SourceError>>) -> Self {
-        Self { worker, interrupt: Arc::default(), stop: false, state: State::Opening(open) }
+        Self { worker, interrupt: Arc::default(), stop: false, front: 0, state: State::Opening(open) }
     }
 
     /// Whether the stream is not open yet.

@@ -100,6 +100,7 @@ impl Run<'_> {
             Err(error) => return Err(error.into()),
         };
         let mut info = self.probe(&mut seat, cancelled).await?;
+        self.cx.tell(Event::Probed(Box::new(info.clone())));
         let mut store = match local {
             Local::Fresh(fresh) => {
                 let identity = self.identity(&info);
@@ -145,6 +146,7 @@ impl Run<'_> {
             } else {
                 store = self.restart(returned, reason, &now).await?;
             }
+            self.cx.tell(Event::Probed(Box::new(now.clone())));
             info = now;
         }
     }
@@ -286,7 +288,6 @@ impl Run<'_> {
                     seat.opened();
                     seat.closed();
                     seat.set_max(info.sessions.max);
-                    self.cx.tell(Event::Probed(Box::new(info.clone())));
                     return Ok(info);
                 }
                 Err(error) => error,

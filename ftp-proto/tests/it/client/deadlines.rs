@@ -287,3 +287,38 @@ async fn a_session_that_is_idle_for_long_says_goodbye() {
     probed.unwrap();
     assert_eq!((client.sessions(), side.watched.open()), (0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_several_sessions_that_died_silently_only_the_first_is_waited_for_at_length() {
+    let (client, mut side) = memory::client(Config::default());
+    let path = path("f");
+    let server = async {
+        let mut dead = Vec::new();
+        for first in [true, false, false, false] {
+            let mut control = side.logged_in(" SIZE").await;
+            control.answer("SIZE f", "213 100").await;
+            if first {
+                control.answer("MDTM f", "213 20200101000000").await;
+            }
+            control.answer("EPSV", "229 (|||4711|)").await;
+            dead.push(control);
+        }
+        let mut control = side.logged_in("").await;
+        control.answer("SIZE f", "213 101").await;
+        std::future::pending::<()>().await;
+        drop((dead, control));
+    };
+    let client = async {
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(client.prepare(&path).await.unwrap());
+        }
+        drop(held);
+        assert_eq!(client.idle_sessions(), 4);
+        let before = Instant::now();
+        assert_eq!(client.probe(&path).await.unwrap().size, Some(101));
+        assert!(before.elapsed() < MINUTE, "{:?}", before.elapsed());
+        assert_eq!(client.sessions(), 1);
+    };
+    against(client, server).await;
+}

@@ -92,6 +92,13 @@ fn endless_preliminary_replies_are_not_waited_out() {
 fn endless_replies_to_nothing_end_the_session() {
     let mut script = Script::logged_in(&[]);
     assert!(matches!(script.try_hear(&"200 ok\r\n".repeat(1000)), Err(Error::Stray { .. })));
+    // A few now and then do not.
+    let mut script = Script::logged_in(&["SIZE"]);
+    for _ in 0..100 {
+        script.hear("226 twice\r\n");
+        script.machine.stat(script.now, &path("f")).unwrap();
+        script.hear("426 late\r\n213 1\r\n");
+    }
 }
 
 #[test]
@@ -116,6 +123,11 @@ fn a_multi_line_reply_that_ends_with_another_code_ends_with_silence() {
     script.expire().unwrap();
     let [Event::Facts(facts)] = &script.events()[..] else { panic!() };
     assert_eq!(facts.refusal.as_ref().unwrap().code, 553);
+    // A word in time ends the silence.
+    script.machine.stat(script.now, &path("f")).unwrap();
+    script.hear("550-no such\r\n553 file\r\n");
+    script.hear("550 at all\r\n");
+    assert_eq!((script.wait, script.machine.is_settled()), (None, true));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Getting in, and not getting in.
 
-use ftp_proto::conn::{Awaited, Config, Error, Event, Quirks};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use ftp_proto::conn::{Awaited, Config, Connection, Error, Event, Input, Quirks};
 use ftp_proto::wire::Secret;
 
 use super::script::{Script, credentials, path, quirks};
@@ -128,7 +131,7 @@ fn a_server_that_is_confused_by_commands_sent_together_is_remembered() {
     }
     let mut script = Script::new();
     script.hear("220 hi\r\n331 pass?\r\n");
-    assert_eq!(script.input(ftp_proto::conn::Input::Closed), Err(Error::Pipelining));
+    assert_eq!(script.input(Input::Closed), Err(Error::Pipelining));
 }
 
 #[test]
@@ -160,8 +163,15 @@ fn what_is_known_of_the_server_is_not_asked_again() {
 
 #[test]
 fn no_password_is_in_what_is_printed() {
-    let mut script = Script::new();
-    script.hear("220 hi\r\n331 pass?\r\n530 Login incorrect.\r\n");
-    let printed = format!("{:?} {:?}", script.machine, script.events);
+    let config = Config::new(credentials().with_account(Secret::new("hunter2").unwrap()));
+    let mut machine = Connection::new(Instant::now(), config, quirks(|_| {}));
+    let mut printed = format!("{machine:?}");
+    let greeting = "220 hi\r\n331 pass?\r\n332 account?\r\n530 Login incorrect.\r\n";
+    for reply in greeting.split_inclusive('\n') {
+        machine.handle_input(Instant::now(), Input::Received(&mut BytesMut::from(reply))).unwrap();
+        // The commands are on their way out now.
+        printed += &format!("{machine:?} {:?} {:?}", machine.poll_output(), machine);
+    }
+    assert!(printed.contains("Transmit(14 bytes)"), "{printed}");
     assert!(!printed.contains("hunter2"), "{printed}");
 }
