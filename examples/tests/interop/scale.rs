@@ -9,9 +9,12 @@ use segfetch_testkit::lab::Kind;
 use crate::command::run;
 use crate::scene::{assert_equal, sha256};
 
-/// Memory, where a gibibyte is written in a second; nothing here is about the disk.
-fn memory() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("segfetch-interop-").tempdir_in("/dev/shm").expect("a directory in memory")
+/// A directory in memory if there is room for `len` bytes, as nothing here is about the disk; else where all temporary files are.
+fn roomy_directory(len: u64) -> tempfile::TempDir {
+    const MEMORY: &str = "/dev/shm";
+    let free = rustix::fs::statvfs(MEMORY).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    let place = if free > 2 * len { MEMORY.into() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("segfetch-interop-").tempdir_in(place).expect("a directory")
 }
 
 /// `len` bytes that compress and repeat nowhere.
@@ -27,7 +30,7 @@ fn incompressible_file(path: &Path, len: u64) {
 #[test]
 fn one_gibibyte_over_eight_connections_is_equal_with_eight_overlapping_streams_and_at_most_nine_logins() {
     const LEN: u64 = 1 << 30;
-    let (root, to) = (memory(), memory());
+    let (root, to) = (roomy_directory(LEN), roomy_directory(LEN));
     incompressible_file(&root.path().join("f"), LEN);
     let server = Kind::Vsftpd.serve(root.path()).rate(16 << 20).start().unwrap();
     run(to.path(), ["-n", "8", &server.url("f")]).expect(0);
@@ -45,7 +48,7 @@ fn one_gibibyte_over_eight_connections_is_equal_with_eight_overlapping_streams_a
 #[test]
 fn five_gibibytes_with_a_marker_past_the_fourth_are_equal() {
     const LEN: u64 = 5 << 30;
-    let (root, to) = (memory(), memory());
+    let (root, to) = (roomy_directory(LEN), roomy_directory(LEN));
     segfetch_testkit::sparse_file(root.path().join("f"), LEN, b"the last bytes of five gibibytes").unwrap();
     let file = File::options().write(true).open(root.path().join("f")).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"just past the fourth", (4 << 30) + 5).unwrap();

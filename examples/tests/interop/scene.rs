@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::command::{Ended, Running, run};
 
+/// Name of a file in the root that has no name yet.
+const PREPARED: &str = ".new";
+
 /// A server's root, and the directory that the command runs in.
 pub(crate) struct Scene {
     pub(crate) root: TempDir,
@@ -34,10 +37,20 @@ impl Scene {
 
     /// Puts a file in the root, as a mirror does: made beside, then renamed, so that whoever reads the old one goes on reading it.
     pub(crate) fn put(&self, name: &str, len: u64, seed: u64, modified: SystemTime) {
-        let (new, path) = (self.root.path().join(".new"), self.root.path().join(name));
+        self.prepare(len, seed, modified);
+        self.swap(name);
+    }
+
+    /// Makes a file beside the others, which takes its time.
+    pub(crate) fn prepare(&self, len: u64, seed: u64, modified: SystemTime) {
+        let new = self.root.path().join(PREPARED);
         segfetch_testkit::random_file(&new, len, seed).expect("the file is written");
         File::options().write(true).open(&new).and_then(|file| file.set_modified(modified)).expect("a time is set");
-        std::fs::rename(new, path).expect("the file is renamed");
+    }
+
+    /// Gives the prepared file a name, at once.
+    pub(crate) fn swap(&self, name: &str) {
+        std::fs::rename(self.root.path().join(PREPARED), self.root.path().join(name)).expect("the file is renamed");
     }
 
     pub(crate) fn to(&self) -> &Path {

@@ -167,7 +167,6 @@ impl Control {
 
     /// A preliminary reply: the peer is alive, the same reply is still owed.
     pub(super) fn extend(&mut self, now: Instant, reply_within: Duration) {
-        self.sent = None;
         self.deadline = Some(now + reply_within);
     }
 

@@ -97,6 +97,8 @@ impl ReplyReader {
     /// # Errors
     ///
     /// A limit, or bytes that are no reply. The stream is unusable, and each further call gives the same error.
+    ///
+    /// Spec: RFC 959 section 4.2
     pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<Reply>, ReplyError> {
         self.check_failed()?;
         let mut taken: usize = 0;

@@ -45,6 +45,8 @@ impl Url {
     /// # Errors
     ///
     /// What is wrong and where; never the password.
+    ///
+    /// Spec: RFC 1738 sections 3.1 and 3.2, RFC 3986 section 3.2.2 (IPv6)
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let at = |part: &str, rule| UrlError { offset: offset_of(url, part), rule };
         let (scheme, rest) = url.split_once("://").ok_or(at(url, UrlRule::NotFtp))?;

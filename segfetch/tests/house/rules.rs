@@ -197,8 +197,10 @@ fn bytes_in_plan(source: &Source) -> Vec<String> {
 }
 
 /// Test code that may sleep, and why.
-const SLEEPERS: &[(&str, &str)] =
-    &[("segfetch/tests/engine/world.rs", "the clock that the engine is given, on paused runtimes")];
+const SLEEPERS: &[(&str, &str)] = &[
+    ("segfetch/tests/engine/world.rs", "the clock that the engine is given, on paused runtimes"),
+    ("ftp-proto/tests/it/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
+];
 
 /// A test waits for what it waits for, not for a time. With a paused clock a sleep takes none, and is allowed.
 fn sleeping(source: &Source) -> Vec<String> {

@@ -167,7 +167,11 @@ fn without_a_runtime_a_dropped_download_closes_its_connections() {
     let world = runtime.block_on(async { World::start(Personality::vsftpd()) });
     let client = world.client();
     world.server.set_rate(10_000);
-    let download = runtime.block_on(async { client.download(&world.path, 0).await.unwrap() });
+    let download = runtime.block_on(async {
+        let mut download = client.download(&world.path, 0).await.unwrap();
+        download.read(&mut BytesMut::with_capacity(1)).await.unwrap();
+        download
+    });
     assert_eq!(world.watched.open(), 2);
     drop(download);
     world.server.set_rate(0);

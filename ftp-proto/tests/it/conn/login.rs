@@ -52,10 +52,11 @@ fn one_by_one_no_command_goes_out_before_the_answer_to_the_one_before() {
         ("220 hi", "USER u\n"),
         ("331 pass?", "PASS hunter2\n"),
         ("230 in", "FEAT\n"),
-        ("211-x\r\n SIZE\r\n MDTM\r\n211 y", "TYPE I\n"),
+        ("211-x\r\n SIZE\r\n MDTM\r\n MLST size*;\r\n211 y", "TYPE I\n"),
         ("200 ok", "SIZE f\n"),
         ("213 9", "MDTM f\n"),
-        ("213 20200101000000", "EPSV\n"),
+        ("213 20200101000000", "MLST f\n"),
+        ("250-x\r\n size=9; f\r\n250 y", "EPSV\n"),
     ] {
         script.hear(&format!("{said}\r\n"));
         assert_eq!(script.sent(), sent, "after {said}");

@@ -35,6 +35,9 @@ fn without_tvfs_each_directory_is_a_step_and_the_way_home_is_asked_for_first() {
     assert_eq!(stat(&mut script, "x/e"), "CWD /home/u\nCWD x\nSIZE e\n");
     script.hear("250 ok\r\n250 ok\r\n213 3\r\n");
     script.events();
+    assert_eq!(stat(&mut script, "x/g"), "SIZE g\n", "home was left behind");
+    script.hear("213 4\r\n");
+    script.events();
     assert_eq!(stat(&mut script, "f"), "CWD /home/u\nSIZE f\n");
 }
 

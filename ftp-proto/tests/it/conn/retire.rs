@@ -109,6 +109,29 @@ fn the_wait_for_the_last_word_is_three_round_trips_where_that_is_long() {
 }
 
 #[test]
+fn a_slow_password_check_and_a_long_body_are_no_round_trips() {
+    let config = ftp_proto::conn::Config::new(super::script::credentials());
+    let mut script = Script::with(config, super::script::quirks(|quirks| quirks.serial = true));
+    script.hear("220 hi\r\n");
+    for (seconds, reply) in [(1, "331 pass?"), (5, "230 in"), (1, "211 none"), (1, "200 ok")] {
+        script.pass(Duration::from_secs(seconds));
+        script.hear(&format!("{reply}\r\n"));
+    }
+    script.machine.arm(script.now, &path("f")).unwrap();
+    for reply in ["213 10", "500 MDTM?", "229 (|||5|)"] {
+        script.pass(Duration::from_secs(1));
+        script.hear(&format!("{reply}\r\n"));
+    }
+    script.machine.retrieve(script.now, 0, None).unwrap();
+    script.input(Input::DataConnected).unwrap();
+    script.input(Input::DataRead(10)).unwrap();
+    script.data_end(DataEnd::Eof).unwrap();
+    script.pass(Duration::from_secs(9));
+    script.hear("226 done, and no 1xx before\r\n");
+    assert_eq!(script.machine.round_trip(), Some(Duration::from_secs(1)));
+}
+
+#[test]
 fn a_stop_while_opening_waits_for_the_word_behind_the_opening() {
     for opening in ["150 opening\r\n", "125 already open\r\n", ""] {
         let mut script = Script::asked(5, Some(1000));
