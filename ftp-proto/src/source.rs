@@ -138,7 +138,6 @@ impl RangeSource for FtpSource {
         let facts = self.client.probe(&self.path).await.map_err(|error| errors::of_open(Phase::Probe, error))?;
         let mut info = SourceInfo::new(extent(&facts), self.access())
             .with_validator(validator::of(&facts))
-            .with_host(HostKey::new(self.client.host_key()))
             .with_cost(Cost::new(3, 1, true))
             .with_exact_ends(self.has_rang());
         if let Some(name) = self.path.file_name() {

@@ -61,9 +61,6 @@ impl RangeSet {
                     self.ends.insert(rest.start, rest.end);
                 }
             }
-            if s < range.start {
-                break;
-            }
         }
         before - self.total
     }

@@ -173,8 +173,6 @@ pub struct SourceInfo {
     pub validator: Validator,
     /// How many streams at once.
     pub sessions: Sessions,
-    /// The server whose limits are shared.
-    pub host: Option<HostKey>,
     /// Price of a stream.
     pub cost: Cost,
     /// Speed of a healthy stream.
@@ -197,7 +195,6 @@ impl SourceInfo {
             access,
             validator: Validator::none(),
             sessions: Sessions::unlimited(),
-            host: None,
             cost: Cost::default(),
             pace: Pace::default(),
             exact_ends: false,
@@ -218,13 +215,6 @@ impl SourceInfo {
     #[must_use]
     pub fn with_sessions(mut self, sessions: Sessions) -> Self {
         self.sessions = sessions;
-        self
-    }
-
-    /// The same with the server that limits are shared with.
-    #[must_use]
-    pub fn with_host(mut self, host: HostKey) -> Self {
-        self.host = Some(host);
         self
     }
 

@@ -1,6 +1,6 @@
 //! Servers that grant few sessions, and engines with many jobs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use segfetch::source::conformance::{FailPlan, Failure, Fixture, MemorySource};
@@ -95,8 +95,18 @@ async fn more_streams_than_buffers_share_what_there_is() {
     world.assert_copy(&source);
 }
 
-#[test]
-fn host_keys_have_no_secret_in_their_debug_form() {
-    assert_eq!(format!("{:?}", HostKey::new("ftp://host:21 anonymous")), "HostKey(ftp://host:21 anonymous)");
-    let _ = Connections::Auto;
+#[tokio::test(start_paused = true)]
+async fn two_downloads_from_one_server_share_what_it_grants() {
+    let world = World::new();
+    let source = paced(100 * MIB).with_host(HostKey::new("server")).with_session_limit(4, None);
+    let start = |name: &str| {
+        let download = Download::new(source.clone(), PathBuf::from(name)).connections(Connections::Exactly(16));
+        world.engine.start(download)
+    };
+    let (first, second) = (start("/d/1"), start("/d/2"));
+    let first = first.join().await.expect("it succeeds");
+    let second = second.join().await.expect("it succeeds");
+    assert!(source.counters().max_open <= 4, "{:?}", source.counters());
+    assert!(first.refusals + second.refusals <= 6, "{} and {}", first.refusals, second.refusals);
+    assert!(world.volume.read(Path::new("/d/1")) == world.volume.read(Path::new("/d/2")));
 }

@@ -59,6 +59,7 @@ pub(super) struct State {
     /// What is served now, and what [`Situation::Normal`] returns to.
     file: File,
     original: File,
+    host: Option<HostKey>,
     session_limit: Option<(u16, Option<u16>)>,
     outage: Option<ErrorClass>,
     plan: FailPlan,
@@ -103,6 +104,7 @@ impl MemorySource {
             len,
             original: file.clone(),
             file,
+            host: None,
             session_limit: None,
             outage: None,
             plan: FailPlan::new(),
@@ -129,6 +131,12 @@ impl MemorySource {
             state.original = File { content, version: state.original.version };
             state.file = state.original.clone();
         })
+    }
+
+    /// The same on a server that has limits of its own.
+    #[must_use]
+    pub fn with_host(self, host: HostKey) -> Self {
+        self.set(|state| state.host = Some(host))
     }
 
     /// The same with what `change` makes of the answer to a probe. It is kept too: without exact ends, streams run on.
@@ -266,7 +274,7 @@ impl RangeSource for MemorySource {
     }
 
     fn host(&self) -> Option<HostKey> {
-        self.lock().info.host.clone()
+        self.lock().host.clone()
     }
 
     async fn probe(&self, _cx: &SourceContext) -> Result<SourceInfo, SourceError> {

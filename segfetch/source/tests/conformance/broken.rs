@@ -49,7 +49,6 @@ pub(crate) enum Fault {
     OpensOtherValidators,
     GuessesTheLength,
     LearnsTheHostByProbing,
-    NamesAnotherHost,
     NeverRecognises,
     NoStrengthIsSame,
     ForeignBytesAreSame,
@@ -199,7 +198,6 @@ impl RangeSource for BrokenSource {
     fn host(&self) -> Option<HostKey> {
         match self.shared.fault {
             Fault::LearnsTheHostByProbing if self.first.lock().expect("no panic while locked").is_none() => None,
-            Fault::NamesAnotherHost => Some(HostKey::new("another")),
             _ => self.inner.host(),
         }
     }

@@ -37,7 +37,6 @@ const CONTROLS: &[(Fault, &str)] = &[
     (Fault::OpensOtherValidators, "probe_is_repeatable_and_agrees_with_open"),
     (Fault::GuessesTheLength, "probe_never_guesses"),
     (Fault::LearnsTheHostByProbing, "the_host_is_known_before_anybody_is_asked"),
-    (Fault::NamesAnotherHost, "the_host_is_known_before_anybody_is_asked"),
     (Fault::NeverRecognises, "equal_content_compares_same"),
     (Fault::NoStrengthIsSame, "a_validator_of_no_strength_proves_nothing"),
     (Fault::ForeignBytesAreSame, "a_validator_of_no_strength_proves_nothing"),
@@ -72,7 +71,7 @@ fn report(fault: Fault) -> Report {
         // A session that dies when it is not held, and a hole that no other sentence comes across.
         return block_on(run_all(&Broken::new(Packets::with_holes(LEN, &[1_000]), fault)));
     }
-    let memory = MemorySource::new(LEN).with_info(|info| info.with_host(HostKey::new("memory")));
+    let memory = MemorySource::new(LEN).with_host(HostKey::new("memory"));
     block_on(run_all(&Broken::new(memory, fault)))
 }
 
