@@ -69,6 +69,8 @@ pub(crate) struct Drive<'a> {
     checkpoints: Checkpoints,
     resumed: u64,
     last_error: Option<SourceError>,
+    /// Streams that the gate was last told of.
+    wanted: Option<u16>,
     /// Attempts to open that failed one after the other for no stated reason.
     not_opened: u32,
     meter: Meter,
@@ -104,6 +106,7 @@ impl<'a> Drive<'a> {
             differs: None,
             checkpoints: Checkpoints::new(store, cx.download.checkpoint_every),
             last_error: None,
+            wanted: None,
             not_opened: 0,
             meter: Meter::default(),
             counts: Counts::default(),
@@ -179,7 +182,10 @@ impl<'a> Drive<'a> {
                 Output::Complete => return Ok(Obeyed::Complete),
                 Output::GaveUp { reason } => return Err(self.gave_up(reason)),
                 Output::Wait(at) => {
-                    self.seat.want(self.planner.wanted());
+                    let wanted = self.planner.wanted();
+                    if self.wanted.replace(wanted) != Some(wanted) {
+                        self.seat.want(wanted);
+                    }
                     return Ok(Obeyed::Wait(at));
                 }
             }
@@ -225,10 +231,10 @@ impl<'a> Drive<'a> {
             LaneEvent::Opened(Ok((stream, opened))) => {
                 self.seat.opened();
                 self.not_opened = 0;
-                self.check_identity(&opened)?;
-                self.tell(Event::Opened { worker: u32::from(worker.0), start: opened.start });
                 self.lanes[index].put_back(stream);
                 self.lanes[index].front = opened.start;
+                self.check_identity(&opened)?;
+                self.tell(Event::Opened { worker: u32::from(worker.0), start: opened.start });
                 let (start, ends_at, extent) = (opened.start, opened.ends_at, opened.extent.known());
                 self.plan(Input::Opened { worker, start, ends_at, extent });
             }
