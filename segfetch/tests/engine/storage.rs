@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use segfetch::checkpoint::StoreError;
+use segfetch::sink::MemoryVolume;
 use segfetch::source::conformance::MemorySource;
-use segfetch::{DownloadError, Engine, EngineConfig};
+use segfetch::{Download, DownloadError, Engine, EngineConfig};
 
-use crate::unruly::{Mood, Unruly};
-use crate::world::{MIB, TokioClock, World, download, target};
+use crate::unruly::{Folding, Mood, Unruly};
+use crate::world::{MIB, TokioClock, World, download, other_content, target};
 
 fn over(volume: &Unruly) -> World {
     let mut config = EngineConfig::default();
@@ -92,6 +93,22 @@ async fn a_target_that_appears_meanwhile_is_not_overwritten() {
     let result = job.join().await;
     assert!(matches!(result, Err(DownloadError::Store(StoreError::TargetExists { .. }))), "{result:?}");
     assert_eq!(world.volume.read(target()).as_deref(), Some(&b"mine"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_names_that_are_one_on_this_file_system_are_one_target() {
+    let volume = Arc::new(MemoryVolume::new());
+    let mut config = EngineConfig::default();
+    config.volume = Arc::new(Folding(Arc::clone(&volume)));
+    let world = World { volume, engine: Engine::new(config).expect("threads") };
+    let (source, other) = (paced(20 * MIB), paced(20 * MIB).with_content(other_content()));
+    let job = world.run_until_durable(download(&source, 2), MIB).await;
+    let (meanwhile, _) = world.run(Download::new(other.clone(), "/d/FILM")).await;
+    assert!(matches!(meanwhile, Err(DownloadError::Store(StoreError::Locked { .. }))), "{meanwhile:?}");
+    job.join().await.expect("the first one is not disturbed");
+    let (afterwards, _) = world.run(Download::new(other, "/d/FILM")).await;
+    assert!(matches!(afterwards, Err(DownloadError::Store(StoreError::TargetExists { .. }))), "{afterwards:?}");
+    world.assert_copy(&source);
 }
 
 #[tokio::test]

@@ -113,3 +113,37 @@ impl VolumeFile for UnrulyFile {
         self.below.metadata()
     }
 }
+
+/// A file system that does not tell capital letters from small ones.
+#[derive(Debug)]
+pub(crate) struct Folding(pub(crate) Arc<MemoryVolume>);
+
+impl Folding {
+    fn fold(path: &Path) -> std::path::PathBuf {
+        path.to_string_lossy().to_lowercase().into()
+    }
+}
+
+impl Volume for Folding {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        self.0.open(&Self::fold(path))
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        self.0.create_new(&Self::fold(path))
+    }
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        self.0.metadata(&Self::fold(path))
+    }
+    fn rename(&self, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        self.0.rename(&Self::fold(from), &Self::fold(to), how)
+    }
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.0.unlink(&Self::fold(path))
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.sync_dir(dir)
+    }
+    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
+        self.0.free_space(dir)
+    }
+}

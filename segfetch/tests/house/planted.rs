@@ -35,6 +35,7 @@ fn each_rule_finds_its_offence() {
         ("segfetch/src/checkpoint/a.rs", "use crate::plan::Planner;"),
         ("segfetch/src/sink/a.rs", "use tokio::fs::File;\n"),
         ("segfetch/src/engine/a.rs", "fn f() { tokio::fs::read(\"x\") }"),
+        ("segfetch/src/engine/a.rs", "fn f() { let now = SystemTime::now(); }"),
         ("segfetch/src/engine/a.rs", "fn get_job() {}"),
         ("segfetch/src/lib.rs", "mod utils;"),
         ("segfetch/tests/a.rs", "#[test]\n#[ignore]\nfn f() {}"),
