@@ -382,7 +382,7 @@ impl<'a> Take<'a> {
         let mut runs: Vec<Run> = Vec::new();
         for _ in 0..count {
             let (first, bytes) = (self.u64().ok_or(CUT)?, self.u64().ok_or(CUT)?);
-            if bytes == 0 || bytes > MAX_EXTENT || first > MAX_EXTENT >> shift {
+            if bytes == 0 || first > MAX_EXTENT >> shift {
                 return Err("an impossible range");
             }
             let start = first << shift;

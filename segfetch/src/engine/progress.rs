@@ -52,7 +52,8 @@ impl Progress {
             total: snapshot.extent,
             durable,
             written,
-            received: snapshot.held,
+            // Of what is held, a little is asked for again, to be compared.
+            received: snapshot.held.max(written),
             resumed,
             rate,
             workers: workers.collect(),

@@ -3,35 +3,30 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use segfetch_source::{
-    Access, ErrorClass, RangeSource, Sameness, SourceContext, SourceError, SourceInfo, Strength, Validator,
-};
+use segfetch_source::{Access, RangeSource, Sameness, SourceInfo, Strength, Validator};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::buffers::BUFFER_LEN;
 use super::drive::{Counts, Drive, Driven, OVERLAP};
 use super::error::DownloadError;
+use super::finishing::is_copy;
 use super::hosts::Seat;
 use super::lane::Shared;
 use super::options::{Download, IfExists, OnChange};
-use super::progress::{Event, Integrity, Progress, Report, Stage};
+use super::progress::{Event, Progress, Report, Stage};
 use super::rate::RateLimit;
 use super::{Inner, random, verify};
 use crate::checkpoint::{
-    Completed, FreshJob, Identity, IfExists as StoreIfExists, JobStore, OnDamage, Opened, StoreError, StoreOptions,
+    FreshJob, Identity, IfExists as StoreIfExists, JobStore, OnDamage, Opened, StoreError, StoreOptions,
 };
 use crate::plan::{Config, Planner};
 use crate::range_set::RangeSet;
-use crate::sink::{FileKind, Metadata};
 
 /// [`Identity::policy`] of bytes that may be of two versions of the file. They are never gone on from.
 const MIXED: u32 = 1;
 /// A file that changes more often than this while it is fetched is not worth another attempt.
 const MOST_RESTARTS: u32 = 3;
-/// Pauses between probes, from the first to the longest.
-const PROBE_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-
 /// How long, and how often, a locked part is looked at again.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_RETRY: Duration = Duration::from_millis(50);
@@ -56,12 +51,13 @@ pub(crate) async fn run(cx: Context, mut cancelled: watch::Receiver<bool>) -> Re
     result
 }
 
-struct Run<'a> {
-    cx: &'a Context,
-    started: Instant,
-    counts: Counts,
+/// The state of a run.
+pub(crate) struct Run<'a> {
+    pub(crate) cx: &'a Context,
+    pub(crate) started: Instant,
+    pub(crate) counts: Counts,
     /// Bytes that were durable when this run began.
-    resumed: u64,
+    pub(crate) resumed: u64,
     /// The server does not start where it is asked to, whatever it says.
     ranges_lie: bool,
     /// How often this run began again.
@@ -257,71 +253,6 @@ impl Run<'_> {
         .map_err(Into::into)
     }
 
-    /// Asks what the file is, as long as patience lasts.
-    async fn probe(
-        &mut self,
-        seat: &mut Seat,
-        cancelled: &mut watch::Receiver<bool>,
-    ) -> Result<SourceInfo, DownloadError> {
-        let mut pause = PROBE_PAUSE.0;
-        let mut last: Option<SourceError> = None;
-        let mut patience_ends = Instant::now() + self.cx.download.patience;
-        seat.want(1);
-        loop {
-            while seat.limit() == 0 {
-                tokio::select! {
-                    _ = seat.changed() => {}
-                    () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
-                }
-            }
-            seat.opening();
-            let cx = SourceContext::new().with_attempt(self.counts.retries);
-            let result = tokio::select! {
-                result = self.cx.download.source.probe(&cx) => result,
-                () = stop_asked(cancelled) => {
-                    seat.failed();
-                    return Err(DownloadError::Cancelled { durable: self.resumed });
-                }
-            };
-            let error = match result {
-                Ok(info) => {
-                    seat.opened();
-                    seat.closed();
-                    seat.set_max(info.sessions.max);
-                    return Ok(info);
-                }
-                Err(error) => error,
-            };
-            if let ErrorClass::Throttled { retry_after, limit_hint } = error.class() {
-                // The gate says when to try again.
-                self.counts.refusals += 1;
-                self.cx.tell(Event::Throttled { granted: 0, message: error.to_string() });
-                seat.refused(retry_after, limit_hint);
-                patience_ends = Instant::now() + self.cx.download.patience;
-                continue;
-            }
-            seat.failed();
-            let repeated = last.as_ref().is_some_and(|last| error.is_repeat_of(last));
-            match error.class() {
-                ErrorClass::Transient => {}
-                ErrorClass::Unknown if !repeated => {}
-                _ => return Err(DownloadError::Source(error)),
-            }
-            if Instant::now() >= patience_ends {
-                return Err(DownloadError::GaveUp { patience: self.cx.download.patience, last: Box::new(error) });
-            }
-            self.counts.retries += 1;
-            let (class, phase, message) = (error.class(), error.phase(), error.to_string());
-            self.cx.tell(Event::Retry { worker: 0, class, phase, message });
-            last = Some(error);
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
-            }
-            pause = (pause * 2).min(PROBE_PAUSE.1);
-        }
-    }
-
     /// Fetches what is not there.
     async fn fetch(
         &mut self,
@@ -369,75 +300,6 @@ impl Run<'_> {
         });
         (result, store)
     }
-
-    /// Gives the complete file its name.
-    async fn finish(&mut self, store: JobStore, info: &SourceInfo) -> Result<Report, DownloadError> {
-        let download = &self.cx.download;
-        let len = store.have().last().map_or(0, |last| last.end);
-        self.cx.set_stage(Stage::Verifying);
-        let sha256 = match &download.expected {
-            None => None,
-            Some(expected) => {
-                let part = store.part();
-                let found = blocking(move || verify::sha256(len, |at, buf| part.read_at(at, buf))).await??;
-                verify::compare(expected, &found)?;
-                Some(found)
-            }
-        };
-        self.cx.set_stage(Stage::Finishing);
-        let mut completed = Completed::new(len);
-        completed.modified = info.modified.filter(|_| download.keep_modified).and_then(system_time);
-        completed.digest = sha256.map(Vec::from);
-        let path = blocking(move || {
-            let mut store = store;
-            store.finish(&completed)
-        })
-        .await??;
-        let integrity = match (sha256, info.validator.strength()) {
-            (Some(_), _) => Integrity::Digest,
-            (None, Strength::Strong) => Integrity::Validator,
-            (None, _) if self.counts.opens == 1 && self.resumed == 0 => Integrity::OneStream,
-            (None, _) => Integrity::Unverified,
-        };
-        Ok(Report { sha256, ..self.report(path, len, integrity) })
-    }
-
-    /// The target is there already.
-    async fn already_there(&mut self, path: &std::path::Path, len: u64) -> Result<Report, DownloadError> {
-        self.resumed = len;
-        let mut sha256 = None;
-        if let Some(expected) = &self.cx.download.expected {
-            self.cx.set_stage(Stage::Verifying);
-            let (volume, path) = (Arc::clone(&self.cx.engine.volume), path.to_owned());
-            let found = blocking(move || {
-                let file =
-                    volume.open(&path).map_err(|source| StoreError::Io { op: "open", path: path.clone(), source })?;
-                let unreadable = |source| StoreError::Io { op: "read", path: path.clone(), source };
-                verify::sha256(len, |at, buf| file.read_at(at, buf).map_err(unreadable))
-            })
-            .await??;
-            verify::compare(expected, &found)?;
-            sha256 = Some(found);
-        }
-        let integrity = if sha256.is_some() { Integrity::Digest } else { Integrity::Unverified };
-        Ok(Report { sha256, already_complete: true, ..self.report(path.to_owned(), len, integrity) })
-    }
-
-    fn report(&self, path: std::path::PathBuf, len: u64, integrity: Integrity) -> Report {
-        Report {
-            path,
-            len,
-            fetched: self.counts.fetched,
-            resumed: self.resumed,
-            elapsed: self.started.elapsed(),
-            integrity,
-            opens: self.counts.opens,
-            retries: self.counts.retries,
-            refusals: self.counts.refusals,
-            already_complete: false,
-            sha256: None,
-        }
-    }
 }
 
 enum Fetched {
@@ -455,11 +317,11 @@ fn recheck_edges(have: &mut RangeSet) {
 }
 
 impl Context {
-    fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         let _ = self.events.send(event);
     }
 
-    fn set_stage(&self, stage: Stage) {
+    pub(crate) fn set_stage(&self, stage: Stage) {
         self.progress.send_modify(|progress| {
             progress.stage = stage;
             if stage == Stage::Ended {
@@ -479,27 +341,8 @@ impl Counts {
     }
 }
 
-/// Whether a file on the disk has the length and the time of the one on the server.
-fn is_copy(found: &Metadata, info: &SourceInfo) -> bool {
-    let (Some(len), Some(modified)) = (info.extent.known(), info.modified.and_then(system_time)) else { return false };
-    found.kind == FileKind::Regular && found.len == len && found.modified == Some(modified)
-}
-
-fn system_time((seconds, nanoseconds): (i64, u32)) -> Option<SystemTime> {
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let second = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-    second?.checked_add(Duration::from_nanos(u64::from(nanoseconds)))
-}
-
-async fn stop_asked(cancelled: &mut watch::Receiver<bool>) {
-    if cancelled.wait_for(|&cancelled| cancelled).await.is_err() {
-        // The handle is gone, and with it this task.
-        std::future::pending::<()>().await;
-    }
-}
-
 /// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DownloadError> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DownloadError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

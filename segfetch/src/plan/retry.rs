@@ -61,6 +61,14 @@ mod tests {
     }
 
     #[test]
+    fn the_numbers_are_those_of_split_mix_64() {
+        let mut jitter = Jitter::new(0);
+        let drawn = [(); 3].map(|()| (jitter.fraction() * (1u64 << 53) as f64) as u64);
+        let published: [u64; 3] = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
+        assert_eq!(drawn, published.map(|number| number >> 11));
+    }
+
+    #[test]
     fn equal_seeds_give_equal_jitter_and_others_do_not() {
         let draw = |seed| (0..4).map(|_| Jitter::new(seed).fraction()).collect::<Vec<_>>();
         assert_eq!(draw(1), draw(1));

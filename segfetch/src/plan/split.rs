@@ -92,6 +92,7 @@ mod tests {
         // Equal rates of 10 and a set-up of 10 s: the share of R is (R - 100) / 2, and must be 400.
         assert_eq!(pair(900, 10.0, 10.0, 10.0), Some(500));
         assert_eq!(pair(898, 10.0, 10.0, 10.0), None);
+        assert_eq!(worthwhile(10.0, 3.0), 120);
     }
 
     #[test]

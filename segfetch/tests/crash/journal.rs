@@ -1,8 +1,12 @@
 //! Journals that are cut, damaged, moved, or made up.
 
-use segfetch::checkpoint::record::{Axis, Done, HEADER_LEN, Header, MAX_EXTENT, Record, Seed};
+use segfetch::checkpoint::record::{
+    Axis, Done, HEADER_LEN, Header, MAX_AUX_LEN, MAX_DIGEST_LEN, MAX_EXTENT, MAX_LABEL_LEN, MAX_NAME_LEN,
+    MAX_RECORD_LEN, Record, Seed,
+};
 use segfetch::checkpoint::{CorruptJournal, Journaled, Run, recover};
 use segfetch::range_set::RangeSet;
+use segfetch::source::{Strength, Validator};
 
 use crate::job::*;
 
@@ -142,29 +146,43 @@ fn the_time_in_the_header_decides_nothing() {
     assert_eq!(meaning(&at(0)), meaning(&at(u64::MAX)));
 }
 
+/// A journal of an identity, and of a record with this body and the right checksum. Also where that record starts.
+fn with_body(body: &[u8]) -> (Vec<u8>, u64) {
+    let (mut bytes, _) = encode(&header(), &records()[..1]);
+    let offset = bytes.len() as u64;
+    let mut record = (body.len() as u32).to_le_bytes().to_vec();
+    record.extend(body);
+    let sum = Seed::of(&header()).checksum(offset, &record);
+    bytes.extend(record);
+    bytes.extend(sum.to_le_bytes());
+    (bytes, offset)
+}
+
+/// The rule that this body breaks.
+fn rule(body: &[u8]) -> &'static str {
+    let (bytes, offset) = with_body(body);
+    match recover(&bytes) {
+        Err(CorruptJournal::Record { offset: at, rule }) if at == offset => rule,
+        other => panic!("{:?}: {other:?}", &body[..body.len().min(100)]),
+    }
+}
+
+/// Kind and payload of a record.
+fn body(record: &Record) -> Vec<u8> {
+    let bytes = record.encode(Seed::of(&header()), 0);
+    bytes[4..bytes.len() - 4].to_vec()
+}
+
+/// The body of one range with the sum of its only block.
+fn claim(first: u64, bytes: u64) -> Vec<u8> {
+    [&[2, 1, 0, 0, 0][..], &first.to_le_bytes(), &bytes.to_le_bytes(), &[0; 4]].concat()
+}
+
 /// Records that no writer makes, with the right checksum.
 #[test]
 fn a_record_that_breaks_a_rule_is_an_error_that_names_it() {
-    let first = Record::Identity(identity(1, Some(EXTENT)));
-    let rule = |body: &[u8]| {
-        let (mut bytes, _) = encode(&header(), std::slice::from_ref(&first));
-        let offset = bytes.len() as u64;
-        let mut record = (body.len() as u32).to_le_bytes().to_vec();
-        record.extend(body);
-        let sum = Seed::of(&header()).checksum(offset, &record);
-        bytes.extend(record);
-        bytes.extend(sum.to_le_bytes());
-        match recover(&bytes) {
-            Err(CorruptJournal::Record { offset: at, rule }) if at == offset => rule,
-            other => panic!("{body:?}: {other:?}"),
-        }
-    };
-    let body = |record: &Record| {
-        let bytes = record.encode(Seed::of(&header()), 0);
-        bytes[4..bytes.len() - 4].to_vec()
-    };
     let durable = |runs: Vec<Run>| body(&Record::Durable(runs));
-    assert_eq!(rule(&body(&first)), "a second identity");
+    assert_eq!(rule(&body(&records()[0])), "a second identity");
     assert_eq!(rule(&[9]), "an unknown kind");
     assert_eq!(rule(&[2, 1, 0]), "a list of ranges that is cut off");
     assert_eq!(rule(&[2, 1, 0, 0, 0, 0]), "a list of ranges that is cut off");
@@ -172,14 +190,65 @@ fn a_record_that_breaks_a_rule_is_an_error_that_names_it() {
     assert_eq!(rule(&durable(vec![run(3..5, 0), run(4..6, 0)])), "ranges that are out of order");
     assert_eq!(rule(&durable(vec![run(40..41, 0)])), "a claim behind the end of the file");
     assert_eq!(rule(&durable(vec![run(0..1, BLOCK)])), "an impossible range");
-    let far =
-        [&[2, 1, 0, 0, 0][..], &(MAX_EXTENT >> SHIFT).to_le_bytes(), &(2 * BLOCK).to_le_bytes(), &[0; 8]].concat();
-    assert_eq!(rule(&far), "an impossible range");
+    assert_eq!(rule(&claim(MAX_EXTENT >> SHIFT, BLOCK)), "an impossible range");
+    assert_eq!(rule(&claim((MAX_EXTENT >> SHIFT) + 1, 1)), "an impossible range", "shifted, it would be block 0");
+    assert_eq!(rule(&claim(1, u64::MAX)), "an impossible range");
     assert_eq!(rule(&vec![3; (256 << 10) + 2]), "too long an auxiliary blob");
-    for name in ["..", ".", "a/b", ""] {
+    for name in ["..", ".", "a/b", "a\0b", "", &"n".repeat(MAX_NAME_LEN + 1)] {
         let done = Record::Done(Done { len: 1, name: name.into(), digest: Vec::new() });
         assert_eq!(rule(&body(&done)), "an impossible name", "{name:?}");
     }
+    let done = Done { len: MAX_EXTENT + 1, name: "n".into(), digest: Vec::new() };
+    assert_eq!(rule(&body(&Record::Done(done))), "an impossible length of the file");
+    let done = Done { len: 1, name: "n".into(), digest: vec![0; MAX_DIGEST_LEN + 1] };
+    assert_eq!(rule(&body(&Record::Done(done))), "an impossible digest");
+    let mut endless = identity(1, None);
+    endless.extent = Some(MAX_EXTENT + 1);
+    assert_eq!(rule(&body(&Record::Identity(endless))), "an impossible length of the file");
+    let mut named = identity(1, None);
+    named.label = "l".repeat(MAX_LABEL_LEN + 1);
+    assert_eq!(rule(&body(&Record::Identity(named))), "an impossible label");
+}
+
+#[test]
+fn what_is_just_within_a_limit_is_read_back() {
+    let mut identity = identity(1, Some(MAX_EXTENT));
+    identity.label = "l".repeat(MAX_LABEL_LEN);
+    identity.validator = Validator::new(Strength::Strong, vec![7; Validator::MAX_LEN]);
+    let last = MAX_EXTENT >> SHIFT << SHIFT;
+    let runs = vec![run(0..1, 0), run(1..2, 0), Run { start: last, end: MAX_EXTENT, shift: SHIFT, sums: vec![1] }];
+    let done = Done { len: MAX_EXTENT, name: "n".repeat(MAX_NAME_LEN).into(), digest: vec![8; MAX_DIGEST_LEN] };
+    let aux = vec![9; MAX_AUX_LEN];
+    let records = [
+        Record::Identity(identity.clone()),
+        Record::Durable(runs),
+        Record::Aux(aux.clone()),
+        Record::Done(done.clone()),
+    ];
+    let found = recover(&encode(&header(), &records).0).unwrap();
+    assert_eq!((found.identity, found.aux, found.done), (identity, Some(aux), Some(done)));
+    assert_eq!(ranges(&found.claims.have()), [0..2 * BLOCK, last..MAX_EXTENT]);
+}
+
+#[test]
+fn a_record_of_the_longest_length_is_read_and_a_longer_one_is_not() {
+    assert_eq!(rule(&vec![9; MAX_RECORD_LEN]), "an unknown kind");
+    let (bytes, offset) = with_body(&vec![9; MAX_RECORD_LEN + 1]);
+    let found = recover(&bytes).unwrap();
+    assert!(!found.clean && found.end == offset);
+}
+
+#[test]
+fn short_runs_share_records_that_are_filled_before_the_next_begins() {
+    let runs: Vec<_> = (0..30_000).map(|n| run(2 * n..2 * n + 1, 0)).collect();
+    let records = Record::durable(runs.clone());
+    let sizes: Vec<_> = records.iter().map(|record| body(record).len() - 5).collect();
+    // 20 bytes each; 26,214 of them are 8 bytes less than half a MiB.
+    assert_eq!(sizes, [524_280, 75_720]);
+    let mut all = vec![Record::Identity(identity(1, None))];
+    all.extend(records);
+    assert_eq!(recover(&encode(&header(), &all).0).unwrap().claims.runs(), runs);
+    assert!(Record::durable([]).is_empty());
 }
 
 #[test]

@@ -3,24 +3,28 @@
 use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
 use segfetch::{DownloadError, Event, OnChange};
 
-use crate::world::{MIB, TokioClock, World, download, other_content, unrecognisable, weak};
+use crate::world::{MIB, Tap, TokioClock, World, download, other_content, tapped, unrecognisable, weak};
+
+/// Bytes per second of a stream.
+const RATE: u64 = 4 * MIB;
 
 /// A download that is dropped when it is about half through, and a source that has other bytes afterwards.
-async fn half_of_another_file(world: &World, source: &MemorySource) {
-    let job = world.run_until_durable(download(source, 3), 20 * MIB).await;
+async fn half_of_another_file(world: &World, source: &MemorySource, tap: &Tap) {
+    let job = world.run_until_durable(download(source, 3), tap, 20 * MIB).await;
     world.kill(job).await;
     source.replace(other_content());
 }
 
 fn paced(source: MemorySource) -> MemorySource {
-    source.with_pace(TokioClock::start(), 4 * MIB)
+    source.with_pace(TokioClock::start(), RATE)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_between_two_runs_is_told_by_the_validator() {
     let world = World::new();
-    let source = paced(MemorySource::new(60 * MIB));
-    half_of_another_file(&world, &source).await;
+    let (source, tap) = tapped(MemorySource::new(60 * MIB), RATE);
+    half_of_another_file(&world, &source, &tap).await;
+    tap.open();
     let opens = source.counters().opens;
     let (result, _) = world.run(download(&source, 3)).await;
     assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
@@ -35,8 +39,9 @@ async fn a_change_between_two_runs_is_told_by_the_validator() {
 #[tokio::test(start_paused = true)]
 async fn a_change_that_no_validator_tells_is_found_by_comparing_what_arrives_twice() {
     let world = World::new();
-    let source = paced(unrecognisable(60 * MIB));
-    half_of_another_file(&world, &source).await;
+    let (source, tap) = tapped(unrecognisable(60 * MIB), RATE);
+    half_of_another_file(&world, &source, &tap).await;
+    tap.open();
     let (result, _) = world.run(download(&source, 3)).await;
     assert!(matches!(&result, Err(DownloadError::Changed { reason }) if reason.contains("differ")), "{result:?}");
 
@@ -51,11 +56,12 @@ async fn a_change_that_no_validator_tells_is_found_by_comparing_what_arrives_twi
 async fn a_file_replaced_while_it_is_fetched_is_one_change_and_never_a_mixture() {
     for source in [MemorySource::new(60 * MIB), weak(60 * MIB)] {
         let world = World::new();
-        let source = paced(source);
-        let job = world.run_until_durable(download(&source, 2), 8 * MIB).await;
+        let (source, tap) = tapped(source, RATE);
+        let job = world.run_until_durable(download(&source, 2), &tap, 8 * MIB).await;
         source.replace(other_content());
         // Streams that are open go on with the old file; the next one that is opened tells.
         source.kill_sessions();
+        tap.open();
         let result = job.join().await;
         assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
         assert_eq!(source.counters().open_now, 0);
@@ -67,9 +73,10 @@ async fn a_file_replaced_while_it_is_fetched_is_one_change_and_never_a_mixture()
 #[tokio::test(start_paused = true)]
 async fn a_change_that_only_the_last_look_tells_is_found() {
     let world = World::new();
-    let source = paced(weak(20 * MIB));
-    let job = world.run_until_durable(download(&source, 1), 8 * MIB).await;
+    let (source, tap) = tapped(weak(20 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 1), &tap, 8 * MIB).await;
     source.replace(other_content());
+    tap.open();
     let result = job.join().await;
     assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
 }
@@ -77,10 +84,11 @@ async fn a_change_that_only_the_last_look_tells_is_found() {
 #[tokio::test(start_paused = true)]
 async fn with_restart_a_change_in_mid_run_leads_to_the_new_file_by_itself() {
     let world = World::new();
-    let source = paced(MemorySource::new(40 * MIB));
-    let job = world.run_until_durable(download(&source, 4).on_change(OnChange::Restart), 8 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(40 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 4).on_change(OnChange::Restart), &tap, 8 * MIB).await;
     source.replace(other_content());
     source.kill_sessions();
+    tap.open();
     job.join().await.expect("it starts over");
     world.assert_copy(&source);
 }
@@ -129,10 +137,11 @@ async fn a_stream_that_starts_early_is_fine_and_one_that_starts_late_is_not_used
 async fn a_file_that_has_grown_or_shrunk_between_two_runs_has_changed() {
     for len in [39 * MIB, 41 * MIB] {
         let world = World::new();
-        let source = paced(weak(40 * MIB));
-        let job = world.run_until_durable(download(&source, 2), 8 * MIB).await;
+        let (source, tap) = tapped(weak(40 * MIB), RATE);
+        let job = world.run_until_durable(download(&source, 2), &tap, 8 * MIB).await;
         world.kill(job).await;
         let now = paced(weak(len));
+        tap.open();
         let (result, _) = world.run(download(&now, 2)).await;
         assert!(matches!(&result, Err(DownloadError::Changed { reason }) if reason.contains("bytes")), "{result:?}");
         world.run(download(&now, 2).on_change(OnChange::Restart)).await.0.expect("it starts over");

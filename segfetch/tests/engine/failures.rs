@@ -6,10 +6,13 @@ use segfetch::source::ErrorClass;
 use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
 use segfetch::{DownloadError, Event};
 
-use crate::world::{MIB, TokioClock, World, download, target, weak};
+use crate::world::{MIB, TokioClock, World, download, tapped, target, weak};
+
+/// Bytes per second of a stream.
+const RATE: u64 = 8 * MIB;
 
 fn paced(len: u64) -> MemorySource {
-    MemorySource::new(len).with_pace(TokioClock::start(), 8 * MIB)
+    MemorySource::new(len).with_pace(TokioClock::start(), RATE)
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,10 +39,11 @@ async fn a_stream_that_falls_silent_is_replaced() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_for_a_minute_is_waited_for() {
     let world = World::new();
-    let source = paced(64 * MIB);
-    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(64 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 3), &tap, 8 * MIB).await;
     source.set_outage(Some(ErrorClass::Transient));
     source.kill_sessions();
+    tap.open();
     tokio::time::advance(Duration::from_secs(60)).await;
     source.set_outage(None);
     job.join().await.expect("it goes on");
@@ -49,10 +53,11 @@ async fn a_server_that_is_away_for_a_minute_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stays_away_is_given_up_and_nothing_is_lost() {
     let world = World::new();
-    let source = paced(64 * MIB);
-    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(64 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 3), &tap, 8 * MIB).await;
     source.set_outage(Some(ErrorClass::Transient));
     source.kill_sessions();
+    tap.open();
     let result = job.join().await;
     assert!(matches!(result, Err(DownloadError::GaveUp { .. })), "{result:?}");
     source.set_outage(None);

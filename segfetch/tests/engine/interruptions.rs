@@ -5,7 +5,7 @@ use std::time::Duration;
 use segfetch::source::conformance::MemorySource;
 use segfetch::{DownloadError, Event, Stage};
 
-use crate::world::{MIB, TokioClock, World, download, weak};
+use crate::world::{MIB, TokioClock, World, download, tapped, weak};
 
 /// Bytes per second of a stream.
 const RATE: u64 = 4 * MIB;
@@ -17,9 +17,10 @@ fn paced(source: MemorySource) -> MemorySource {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_download_keeps_every_byte_and_fetches_only_the_rest() {
     let world = World::new();
-    let source = paced(MemorySource::new(64 * MIB));
-    let job = world.run_until_durable(download(&source, 4), 20 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(64 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 4), &tap, 20 * MIB).await;
     job.cancel();
+    tap.open();
     let Err(DownloadError::Cancelled { durable }) = job.join().await else { panic!("it was cancelled") };
     assert_eq!(source.counters().open_now, 0, "a stream is left open");
     assert_eq!(durable, source.counters().delivered, "bytes that had arrived are lost");
@@ -34,10 +35,11 @@ async fn a_cancelled_download_keeps_every_byte_and_fetches_only_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_download_loses_no_more_than_one_interval() {
     let world = World::new();
-    let source = paced(MemorySource::new(64 * MIB));
-    let job = world.run_until_durable(download(&source, 4), 30 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(64 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 4), &tap, 30 * MIB).await;
     world.kill(job).await;
     let delivered = source.counters().delivered;
+    tap.open();
     let report = world.run(download(&source, 4)).await.0.expect("it goes on");
     world.assert_copy(&source);
     assert!(report.resumed >= 30 * MIB);
@@ -48,18 +50,12 @@ async fn a_dropped_download_loses_no_more_than_one_interval() {
 #[tokio::test(start_paused = true)]
 async fn a_download_that_is_interrupted_again_and_again_is_still_right() {
     let world = World::new();
-    let source = paced(weak(120 * MIB));
-    let mut durable = 0;
-    for _ in 0..8 {
-        let job = world.engine.start(download(&source, 5));
-        let mut progress = job.progress();
-        let enough = durable + 5 * MIB;
-        let reached = progress.wait_for(|now| now.durable >= enough || now.stage == Stage::Ended).await;
-        let reached = reached.expect("it gets that far").clone();
-        assert_ne!(reached.stage, Stage::Ended, "it must not end before it is interrupted");
-        durable = reached.durable;
+    let (source, tap) = tapped(weak(120 * MIB), RATE);
+    for round in 1..=8 {
+        let job = world.run_until_durable(download(&source, 5), &tap, round * 8 * MIB).await;
         world.kill(job).await;
     }
+    tap.open();
     world.run(download(&source, 5)).await.0.expect("it ends well");
     world.assert_copy(&source);
 }

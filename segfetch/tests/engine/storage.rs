@@ -9,7 +9,10 @@ use segfetch::source::conformance::MemorySource;
 use segfetch::{Download, DownloadError, Engine, EngineConfig};
 
 use crate::unruly::{Folding, Mood, Unruly};
-use crate::world::{MIB, TokioClock, World, download, other_content, target};
+use crate::world::{MIB, World, download, other_content, tapped, target};
+
+/// Bytes per second of a stream.
+const RATE: u64 = 4 * MIB;
 
 fn over(volume: &Unruly) -> World {
     let mut config = EngineConfig::default();
@@ -17,17 +20,14 @@ fn over(volume: &Unruly) -> World {
     World { volume: Arc::clone(&volume.below), engine: Engine::new(config).expect("threads") }
 }
 
-fn paced(len: u64) -> MemorySource {
-    MemorySource::new(len).with_pace(TokioClock::start(), 4 * MIB)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_ends_the_download_at_once_and_after_making_room_it_goes_on() {
     let volume = Unruly::new();
     let world = over(&volume);
-    let source = paced(40 * MIB);
-    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(40 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 3), &tap, 8 * MIB).await;
     volume.set(Mood::Write(ErrorKind::StorageFull));
+    tap.open();
     let result = job.join().await;
     assert!(matches!(result, Err(DownloadError::Store(StoreError::Full { .. }))), "{result:?}");
     assert_eq!(source.counters().open_now, 0);
@@ -42,10 +42,11 @@ async fn a_full_disk_ends_the_download_at_once_and_after_making_room_it_goes_on(
 async fn after_a_failed_sync_nothing_since_the_last_good_one_is_believed_even_if_the_next_sync_succeeds() {
     let volume = Unruly::new();
     let world = over(&volume);
-    let source = paced(40 * MIB);
-    let job = world.run_until_durable(download(&source, 3), 8 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(40 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 3), &tap, 8 * MIB).await;
     let durable = job.progress().borrow().durable;
     volume.set(Mood::Sync(ErrorKind::Other));
+    tap.open();
     let result = job.join().await;
     assert!(matches!(result, Err(DownloadError::Store(_))), "{result:?}");
 
@@ -58,10 +59,11 @@ async fn after_a_failed_sync_nothing_since_the_last_good_one_is_believed_even_if
 #[tokio::test(start_paused = true)]
 async fn a_second_download_of_the_same_target_is_refused_while_the_first_one_runs() {
     let world = World::new();
-    let source = paced(40 * MIB);
-    let job = world.run_until_durable(download(&source, 2), MIB).await;
+    let (source, tap) = tapped(MemorySource::new(40 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 2), &tap, MIB).await;
     let (second, _) = world.run(download(&source, 2)).await;
     assert!(matches!(second, Err(DownloadError::Store(StoreError::Locked { .. }))), "{second:?}");
+    tap.open();
     job.join().await.expect("the first one is not disturbed");
     world.assert_copy(&source);
 }
@@ -87,9 +89,10 @@ async fn a_write_that_lands_late_belongs_to_its_own_download_or_to_none() {
 #[tokio::test(start_paused = true)]
 async fn a_target_that_appears_meanwhile_is_not_overwritten() {
     let world = World::new();
-    let source = paced(20 * MIB);
-    let job = world.run_until_durable(download(&source, 2), 4 * MIB).await;
+    let (source, tap) = tapped(MemorySource::new(20 * MIB), RATE);
+    let job = world.run_until_durable(download(&source, 2), &tap, 4 * MIB).await;
     world.volume.write(target(), b"mine".to_vec());
+    tap.open();
     let result = job.join().await;
     assert!(matches!(result, Err(DownloadError::Store(StoreError::TargetExists { .. }))), "{result:?}");
     assert_eq!(world.volume.read(target()).as_deref(), Some(&b"mine"[..]));
@@ -101,10 +104,12 @@ async fn two_names_that_are_one_on_this_file_system_are_one_target() {
     let mut config = EngineConfig::default();
     config.volume = Arc::new(Folding(Arc::clone(&volume)));
     let world = World { volume, engine: Engine::new(config).expect("threads") };
-    let (source, other) = (paced(20 * MIB), paced(20 * MIB).with_content(other_content()));
-    let job = world.run_until_durable(download(&source, 2), MIB).await;
+    let (source, tap) = tapped(MemorySource::new(20 * MIB), RATE);
+    let other = MemorySource::new(20 * MIB).with_content(other_content());
+    let job = world.run_until_durable(download(&source, 2), &tap, MIB).await;
     let (meanwhile, _) = world.run(Download::new(other.clone(), "/d/FILM")).await;
     assert!(matches!(meanwhile, Err(DownloadError::Store(StoreError::Locked { .. }))), "{meanwhile:?}");
+    tap.open();
     job.join().await.expect("the first one is not disturbed");
     let (afterwards, _) = world.run(Download::new(other, "/d/FILM")).await;
     assert!(matches!(afterwards, Err(DownloadError::Store(StoreError::TargetExists { .. }))), "{afterwards:?}");

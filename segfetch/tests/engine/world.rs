@@ -10,6 +10,7 @@ use segfetch::sink::{Locking, MemoryVolume, Volume};
 use segfetch::source::conformance::{Content, Fixture, MemorySource, Pacer, pattern};
 use segfetch::source::{Strength, Validator};
 use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig, Event, Job, Report};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -43,12 +44,24 @@ impl World {
         (result, collect.await.expect("the collector ends"))
     }
 
-    /// Starts a download and waits until `bytes` of it have become durable.
-    pub(crate) async fn run_until_durable(&self, download: Download, bytes: u64) -> Job {
+    /// Starts a download and lets as much of its source flow as makes `bytes` of it durable, and little more. Then nothing
+    /// comes until the tap is opened, so what the test does next finds the download in the middle, however slow the machine is.
+    pub(crate) async fn run_until_durable(&self, download: Download, tap: &Tap, bytes: u64) -> Job {
         let job = self.engine.start(download);
-        let mut progress = job.progress();
-        progress.wait_for(|progress| progress.durable >= bytes).await.expect("it gets that far");
-        job
+        let progress = job.progress();
+        loop {
+            let (durable, received) = {
+                let now = progress.borrow();
+                (now.durable, now.received)
+            };
+            if durable >= bytes {
+                return job;
+            }
+            if received - durable <= 4 * MIB {
+                tap.advance(Duration::from_millis(50));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Drops a download, and waits until its last write has landed.
@@ -129,4 +142,43 @@ impl Pacer for TokioClock {
     async fn wait_until(&self, due: Duration) {
         tokio::time::sleep_until(self.0 + due).await;
     }
+}
+
+/// A clock that goes on only when it is told to, until it is opened; then it is that of the runtime.
+#[derive(Debug)]
+pub(crate) struct Tap(watch::Sender<(Duration, Option<Instant>)>);
+
+impl Tap {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.send_modify(|(base, _)| *base += by);
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.send_modify(|(_, opened)| *opened = Some(Instant::now()));
+    }
+}
+
+#[async_trait]
+impl Pacer for Tap {
+    fn now(&self) -> Duration {
+        let (base, opened) = *self.0.borrow();
+        base + opened.map_or(Duration::ZERO, |at| at.elapsed())
+    }
+
+    async fn wait_until(&self, due: Duration) {
+        let mut changes = self.0.subscribe();
+        while self.now() < due {
+            let (base, opened) = *changes.borrow_and_update();
+            match opened {
+                Some(at) => tokio::time::sleep_until(at + due.saturating_sub(base)).await,
+                None => changes.changed().await.expect("the tap is there"),
+            }
+        }
+    }
+}
+
+/// The same source with `rate` bytes per second in each stream, by a tap.
+pub(crate) fn tapped(source: MemorySource, rate: u64) -> (MemorySource, Arc<Tap>) {
+    let tap = Arc::new(Tap(watch::Sender::new((Duration::ZERO, None))));
+    (source.with_pace(Arc::<Tap>::clone(&tap), rate), tap)
 }

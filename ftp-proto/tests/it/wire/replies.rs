@@ -194,7 +194,7 @@ fn codes_are_100_to_599() {
         (500, Class::PermanentNegative),
         (599, Class::PermanentNegative),
     ] {
-        assert_eq!(Code::new(code).map(Code::class), Some(class));
+        assert_eq!(Code::new(code).map(|code| (code.get(), code.class())), Some((code, class)));
     }
 }
 

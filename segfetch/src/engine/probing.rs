@@ -1,0 +1,89 @@
+//! Asking what the file is, until somebody answers.
+
+use std::time::Duration;
+
+use segfetch_source::{ErrorClass, RangeSource, SourceContext, SourceError, SourceInfo};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::error::DownloadError;
+use super::hosts::Seat;
+use super::progress::Event;
+use super::run::Run;
+
+/// Pauses between probes, from the first to the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+
+impl Run<'_> {
+    /// Asks what the file is, as long as patience lasts.
+    pub(crate) async fn probe(
+        &mut self,
+        seat: &mut Seat,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<SourceInfo, DownloadError> {
+        let mut pause = PAUSE.0;
+        let mut last: Option<SourceError> = None;
+        let mut patience_ends = Instant::now() + self.cx.download.patience;
+        seat.want(1);
+        loop {
+            while seat.limit() == 0 {
+                tokio::select! {
+                    _ = seat.changed() => {}
+                    () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
+                }
+            }
+            seat.opening();
+            let cx = SourceContext::new().with_attempt(self.counts.retries);
+            let result = tokio::select! {
+                result = self.cx.download.source.probe(&cx) => result,
+                () = stop_asked(cancelled) => {
+                    seat.failed();
+                    return Err(DownloadError::Cancelled { durable: self.resumed });
+                }
+            };
+            let error = match result {
+                Ok(info) => {
+                    seat.opened();
+                    seat.closed();
+                    seat.set_max(info.sessions.max);
+                    return Ok(info);
+                }
+                Err(error) => error,
+            };
+            if let ErrorClass::Throttled { retry_after, limit_hint } = error.class() {
+                // The gate says when to try again.
+                self.counts.refusals += 1;
+                self.cx.tell(Event::Throttled { granted: 0, message: error.to_string() });
+                seat.refused(retry_after, limit_hint);
+                patience_ends = Instant::now() + self.cx.download.patience;
+                continue;
+            }
+            seat.failed();
+            let repeated = last.as_ref().is_some_and(|last| error.is_repeat_of(last));
+            match error.class() {
+                ErrorClass::Transient => {}
+                ErrorClass::Unknown if !repeated => {}
+                _ => return Err(DownloadError::Source(error)),
+            }
+            if Instant::now() >= patience_ends {
+                return Err(DownloadError::GaveUp { patience: self.cx.download.patience, last: Box::new(error) });
+            }
+            self.counts.retries += 1;
+            let (class, phase, message) = (error.class(), error.phase(), error.to_string());
+            self.cx.tell(Event::Retry { worker: 0, class, phase, message });
+            last = Some(error);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
+            }
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+}
+
+async fn stop_asked(cancelled: &mut watch::Receiver<bool>) {
+    if cancelled.wait_for(|&cancelled| cancelled).await.is_err() {
+        // The handle is gone, and with it this task.
+        std::future::pending::<()>().await;
+    }
+}
