@@ -29,8 +29,9 @@ for crate in ftp-proto segfetch; do
       printf '%-16s clean   %12s runs in %s s\n' "$target" "$runs" "$seconds"
     else
       found=1
-      printf '%-16s FOUND   %12s runs; (cd %s && cargo fuzz tmin %s FILE) makes it small\n' "$target" "${runs:-?}" "$crate" "$target"
-      grep -aE 'panicked at|ERROR: |Test unit written|SUMMARY' -A 1 "$log" | sed 's/^/    /'
+      file=$(sed -n 's/.*Test unit written to //p' "$log")
+      printf '%-16s FOUND   %12s runs; smaller: (cd %s && cargo fuzz tmin %s %s)\n' "$target" "${runs:-?}" "$crate" "$target" "${file:-FILE}"
+      if [ -n "$file" ]; then grep -aE -A 1 'panicked at|ERROR: ' "$log"; else tail -n 5 "$log"; fi | sed 's/^/    /'
     fi
   done
 done

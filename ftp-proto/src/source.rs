@@ -17,6 +17,8 @@ mod errors;
 mod reader;
 mod validator;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use segfetch_source::{
     Access, Cost, End, ErrorClass, Extent, HostKey, OpenRequest, Opened, Phase, RangeReader, RangeSource, Sameness,
@@ -26,16 +28,15 @@ use thiserror::Error;
 
 use crate::client::{Client, Config, OpenError};
 use crate::conn::{FileFacts, Restart};
-use crate::wire::{Path, Url, UrlType};
-use reader::FtpReader;
+use crate::wire::{Url, UrlType};
+use reader::{Asker, FtpReader};
 
 /// One file on one server.
 ///
 /// Sources of the same server and account should share a [`Client`]: then they share sessions, and what was learned.
 #[derive(Debug)]
 pub struct FtpSource {
-    client: Client,
-    path: Path,
+    asker: Asker,
     label: String,
 }
 
@@ -79,23 +80,24 @@ impl FtpSource {
         if url.path().file().is_none() {
             return Err(NotAFile::Directory);
         }
-        Ok(Self { client, path: url.path().clone(), label: url.to_string() })
+        let asker = Asker { client, path: url.path().clone(), short_at: Arc::default() };
+        Ok(Self { asker, label: url.to_string() })
     }
 
     /// The client, to be shared with other sources.
     pub fn client(&self) -> &Client {
-        &self.client
+        &self.asker.client
     }
 
     fn access(&self) -> Access {
-        match self.client.quirks().restart {
+        match self.asker.client.quirks().restart {
             Restart::Refused | Restart::Lies => Access::FromStartOnly,
             Restart::Unknown | Restart::Works { .. } => Access::Random,
         }
     }
 
     fn has_rang(&self) -> bool {
-        let quirks = self.client.quirks();
+        let quirks = self.asker.client.quirks();
         !quirks.no_rang && quirks.features.is_some_and(|features| features.rang_stream)
     }
 }
@@ -131,16 +133,17 @@ impl RangeSource for FtpSource {
     }
 
     fn host(&self) -> Option<HostKey> {
-        Some(HostKey::new(self.client.host_key()))
+        Some(HostKey::new(self.asker.client.host_key()))
     }
 
     async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
-        let facts = self.client.probe(&self.path).await.map_err(|error| errors::of_open(Phase::Probe, error))?;
+        let facts =
+            self.asker.client.probe(&self.asker.path).await.map_err(|error| errors::of_open(Phase::Probe, error))?;
         let mut info = SourceInfo::new(extent(&facts), self.access())
             .with_validator(validator::of(&facts))
             .with_cost(Cost::new(3, 1, true))
             .with_exact_ends(self.has_rang());
-        if let Some(name) = self.path.file_name() {
+        if let Some(name) = self.asker.path.file_name() {
             info = info.with_name(name);
         }
         if let Some(modified) = facts.modified() {
@@ -152,8 +155,12 @@ impl RangeSource for FtpSource {
     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
         let mut try_rang = true;
         loop {
-            let prepared =
-                self.client.prepare(&self.path).await.map_err(|error| errors::of_open(Phase::Open, error))?;
+            let prepared = self
+                .asker
+                .client
+                .prepare(&self.asker.path)
+                .await
+                .map_err(|error| errors::of_open(Phase::Open, error))?;
             let opened = self.check(&request, prepared.facts())?;
             let start = request.start;
             let size = prepared.facts().size;
@@ -169,13 +176,7 @@ impl RangeSource for FtpSource {
             match prepared.start(start, rang).await {
                 Ok(download) => {
                     let opened = rang.into_iter().fold(opened, Opened::with_ends_at);
-                    return Ok(Box::new(FtpReader::new(
-                        self.client.clone(),
-                        self.path.clone(),
-                        opened,
-                        download,
-                        exact,
-                    )));
+                    return Ok(Box::new(FtpReader::new(self.asker.clone(), opened, download, exact)));
                 }
                 // RANG is young; REST serves as well.
                 Err(OpenError::StartRefused(_)) if rang.is_some() => try_rang = false,

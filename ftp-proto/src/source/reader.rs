@@ -1,6 +1,7 @@
 //! One stream of a file.
 
 use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::BufMut;
@@ -20,13 +21,21 @@ struct Stream {
     download: Download,
     /// Where the engine wants it to end; the server was asked for that (`RANG`) or, if it refused, is stopped there.
     exact_end: Option<u64>,
-    client: Client,
-    path: Path,
+    asker: Asker,
+}
+
+/// What a stream needs to tell a server that is wrong from one that has failed.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    pub(super) client: Client,
+    pub(super) path: Path,
+    /// Where a stream of this file has last ended with success, and too early.
+    pub(super) short_at: Arc<Mutex<Option<u64>>>,
 }
 
 impl FtpReader {
-    pub(super) fn new(client: Client, path: Path, opened: Opened, download: Download, exact_end: Option<u64>) -> Self {
-        Self { opened, stream: Some(Stream { download, exact_end, client, path }) }
+    pub(super) fn new(asker: Asker, opened: Opened, download: Download, exact_end: Option<u64>) -> Self {
+        Self { opened, stream: Some(Stream { download, exact_end, asker }) }
     }
 
     /// A stream that starts at the end of the file.
@@ -51,12 +60,23 @@ impl Stream {
     /// More bytes than there should be: the file has grown, or the server is wrong about it and will be again.
     async fn judge_overrun(&mut self, opened: &Opened) -> SourceError {
         let error = errors::of_read(ReadError::Overrun);
-        let Ok(facts) = self.client.probe(&self.path).await else { return error };
+        let Ok(facts) = self.asker.client.probe(&self.asker.path).await else { return error };
         let same = opened.validator.as_ref().map(|before| validator::compare(before, &validator::of(&facts)));
         if facts.size != opened.extent.known() || same == Some(Sameness::Different) {
             return error;
         }
         let message = "the server sends more bytes than it says that the file has";
+        SourceError::new(ErrorClass::Permanent, Phase::Body, message).with_cause(error)
+    }
+
+    /// Success, and fewer bytes than there should be: once it may be an accident, twice at one place it is the end.
+    fn judge_short(&self, error: ReadError) -> SourceError {
+        let position = self.download.position();
+        let mut short_at = self.asker.short_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if short_at.replace(position) != Some(position) {
+            return errors::of_read(error);
+        }
+        let message = format!("{error}: the file ends at byte {position} each time");
         SourceError::new(ErrorClass::Permanent, Phase::Body, message).with_cause(error)
     }
 }
@@ -87,6 +107,7 @@ impl RangeReader for FtpReader {
             },
             // Should this be dropped, the next call finds the same error, and asks again.
             Err(ReadError::Overrun) => Err(stream.judge_overrun(&self.opened).await),
+            Err(error @ ReadError::Short(_)) => Err(stream.judge_short(error)),
             Err(error) => Err(errors::of_read(error)),
         }
     }

@@ -3,5 +3,6 @@
 mod client;
 mod conn;
 mod contract;
+mod lengths;
 mod servers;
 mod wire;

@@ -185,3 +185,31 @@ impl<R> Window<R> {
         Ok(&rest[..rest.len().min(len)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use segfetch_source::{Strength, Validator};
+
+    use super::super::record::Axis;
+    use super::*;
+
+    #[test]
+    fn a_journal_is_read_in_large_steps_and_no_byte_of_it_twice() {
+        let header = Header { job_id: [1; 16], generation: 0, block_shift: 12, axis: Axis::Bytes, created: 0 };
+        let identity = Identity::new("a", Validator::new(Strength::Strong, vec![1]), None);
+        let mut bytes = header.encode().to_vec();
+        for record in std::iter::once(Record::Identity(identity)).chain((0..100).map(|n| Record::Aux(vec![n; 100]))) {
+            bytes.extend(record.encode(Seed::of(&header), bytes.len() as u64));
+        }
+        let mut reads = Vec::new();
+        let Ok(found) = recover_from::<Infallible>(|offset, buf| {
+            let rest = &bytes[offset as usize..];
+            let n = rest.len().min(buf.len());
+            buf[..n].copy_from_slice(&rest[..n]);
+            reads.push((offset as usize, n));
+            Ok(n)
+        });
+        assert_eq!(found.unwrap().end as usize, bytes.len());
+        assert_eq!(reads, [(0, bytes.len()), (bytes.len(), 0)]);
+    }
+}
