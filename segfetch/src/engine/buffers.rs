@@ -26,8 +26,8 @@ impl Buffers {
 
     /// Waits for an empty buffer.
     ///
-    /// It cannot wait for ever: a held buffer is either being written by a writer thread, which needs no buffer, or filled by
-    /// a stream that gives it up after a bounded age.
+    /// It cannot wait for ever: a held buffer is either being written by a writer thread, which needs no buffer, or held by
+    /// a stream that gives it up after a bounded age, full or empty.
     pub(crate) async fn acquire(&self) -> Buffer {
         let permit = match Arc::clone(&self.permits).acquire_owned().await {
             Ok(permit) => permit,

@@ -17,7 +17,8 @@ const REST: u32 = 20;
 pub(crate) struct Checkpoints {
     state: State,
     every: Duration,
-    due_at: Instant,
+    /// When the last one was through, and how long the next one is not due after that.
+    last: (Instant, Duration),
     durable: u64,
 }
 
@@ -40,7 +41,7 @@ impl Checkpoints {
     /// Checkpoints of `store`, at most `every` so often.
     pub(crate) fn new(store: JobStore, every: Duration) -> Self {
         let durable = store.have().total();
-        Self { state: State::Idle(Box::new(store)), every, due_at: Instant::now() + every, durable }
+        Self { state: State::Idle(Box::new(store)), every, last: (Instant::now(), every), durable }
     }
 
     /// Bytes that are durable now.
@@ -51,7 +52,7 @@ impl Checkpoints {
     /// Begins a checkpoint if one is due, `written` being all bytes that a kill cannot reach.
     pub(crate) fn begin_if_due(&mut self, written: u64) {
         let pending = written.saturating_sub(self.durable);
-        if pending >= DUE_BYTES || (pending > 0 && Instant::now() >= self.due_at) {
+        if pending >= DUE_BYTES || (pending > 0 && self.last.0.elapsed() >= self.last.1) {
             self.begin();
         }
     }
@@ -78,7 +79,7 @@ impl Checkpoints {
         self.durable = done.store.have().total();
         self.state = State::Idle(done.store);
         done.result?;
-        self.due_at = Instant::now() + self.every.max(done.took * REST);
+        self.last = (Instant::now(), self.every.max(done.took * REST));
         Ok(done.took)
     }
 

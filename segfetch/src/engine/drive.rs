@@ -32,8 +32,8 @@ pub(crate) const OVERLAP: u64 = 64 << 10;
 
 /// How a drive can end without an error.
 pub(crate) enum Driven {
-    /// Every byte is durable.
-    Complete,
+    /// Every byte of a file of this length is durable, except for what the source does not have.
+    Complete(u64),
     /// It was cancelled; everything that arrived is durable.
     Cancelled,
     /// Bytes that arrived twice differ: the file changed, or the server does not start where it is asked to.
@@ -47,6 +47,8 @@ pub(crate) struct Counts {
     pub(crate) opens: u32,
     pub(crate) retries: u32,
     pub(crate) refusals: u32,
+    /// Streams whose answer did not say which version of the file it is of.
+    pub(crate) unproven: u32,
 }
 
 /// One attempt at one version of the file.
@@ -124,10 +126,13 @@ impl<'a> Drive<'a> {
         // Bytes that may be of two versions are not claimed any further.
         let trusted = !matches!(result, Ok(Driven::Differs(_)) | Err(DownloadError::Changed { .. }));
         let (settled, store, counts) = self.settle(trusted).await;
-        let result = result.and_then(|driven| match settled? {
-            Some(reason) => Ok(Driven::Differs(reason)),
-            None => Ok(driven),
-        });
+        let result = match (result, settled) {
+            (Err(error @ DownloadError::Changed { .. }), _) => Err(error),
+            // Whatever else happened: what is on the disk must not be gone on from.
+            (_, Ok(Some(reason))) => Ok(Driven::Differs(reason)),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+            (Ok(driven), Ok(None)) => Ok(driven),
+        };
         (result, store, counts)
     }
 
@@ -139,15 +144,13 @@ impl<'a> Drive<'a> {
         let mut turn = 0_usize;
         loop {
             let wake_at = match self.obey()? {
-                Obeyed::Complete => return Ok(Driven::Complete),
+                Obeyed::Complete(len) => return Ok(Driven::Complete(len)),
                 Obeyed::Wait(at) => at,
             };
             if let Some(reason) = self.differs.take() {
                 return Ok(Driven::Differs(reason));
             }
-            for lane in &mut self.lanes {
-                lane.start_step(&self.shared, self.planner.next(lane.worker));
-            }
+            self.start_steps();
             turn = turn.wrapping_add(1);
             tokio::select! {
                 (index, event) = next_event(&mut self.lanes, turn) => self.handle(index, event)?,
@@ -167,6 +170,16 @@ impl<'a> Drive<'a> {
         }
     }
 
+    fn start_steps(&mut self) {
+        for lane in &mut self.lanes {
+            let next = match self.planner.next(lane.worker) {
+                Next::Pass { .. } if self.seams.is_full() => Next::Nothing,
+                next => next,
+            };
+            lane.start_step(&self.shared, next);
+        }
+    }
+
     /// Does what the planner says until it has nothing more to say.
     fn obey(&mut self) -> Result<Obeyed, DownloadError> {
         loop {
@@ -179,7 +192,10 @@ impl<'a> Drive<'a> {
                     }
                 }
                 Output::Stop { worker } => self.stop(worker),
-                Output::Complete => return Ok(Obeyed::Complete),
+                Output::Complete => {
+                    let len = self.planner.extent().unwrap_or_else(|| self.planner.have().total());
+                    return Ok(Obeyed::Complete(len));
+                }
                 Output::GaveUp { reason } => return Err(self.gave_up(reason)),
                 Output::Wait(at) => {
                     let wanted = self.planner.wanted();
@@ -316,8 +332,7 @@ impl<'a> Drive<'a> {
             }
         }
         let next = self.planner.next(worker);
-        let lead = if matches!(next, Next::Pass { .. }) { None } else { stream.take_lead() };
-        if let Some((offset, bytes)) = lead {
+        if let Some((offset, bytes)) = stream.take_lead(matches!(next, Next::Pass { .. })) {
             self.seams.add(offset, bytes);
             self.seams.send_comparable(&self.written, &self.writer);
         }
@@ -341,13 +356,13 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn write(&self, stream: &mut Stream) {
+    fn write(&mut self, stream: &mut Stream) {
         let Some((offset, buffer)) = stream.take_buffer() else { return };
         let end = offset + buffer.bytes.len() as u64;
         for again in self.earlier.overlaps(offset..end) {
             let index = |at: u64| usize::try_from(at - offset).unwrap_or(usize::MAX);
             let bytes = &buffer.bytes[index(again.start)..index(again.end)];
-            self.writer.compare(again.start, Bytes::copy_from_slice(bytes));
+            self.seams.send(again.start, Bytes::copy_from_slice(bytes), &self.writer);
         }
         self.writer.write(self.epoch, offset, buffer);
     }
@@ -371,8 +386,11 @@ impl<'a> Drive<'a> {
         Ok(())
     }
 
-    fn check_identity(&self, opened: &Opened) -> Result<(), DownloadError> {
-        let Some(now) = &opened.validator else { return Ok(()) };
+    fn check_identity(&mut self, opened: &Opened) -> Result<(), DownloadError> {
+        let Some(now) = &opened.validator else {
+            self.counts.unproven += 1;
+            return Ok(());
+        };
         match self.cx.download.source.compare(&self.identity.validator, now) {
             Sameness::Different => Err(DownloadError::Changed {
                 reason: "the server describes it differently than at the beginning".into(),
@@ -402,9 +420,15 @@ impl<'a> Drive<'a> {
                 self.seams.send_comparable(&self.written, &self.writer);
                 Ok(())
             }
-            Written::Compared { equal: true, .. } => Ok(()),
-            Written::Compared { range, equal: false } => {
-                self.differs = Some(format!("bytes {} to {} arrived twice and differ", range.start, range.end));
+            Written::Compared { range, equal } => {
+                if self.seams.is_full() {
+                    // Streams may be waiting for this.
+                    self.lanes.iter().for_each(|lane| lane.interrupt.notify_one());
+                }
+                self.seams.compared();
+                if !equal {
+                    self.differs = Some(format!("bytes {} to {} arrived twice and differ", range.start, range.end));
+                }
                 Ok(())
             }
             Written::Failed(error) => Err(error.into()),
@@ -413,6 +437,8 @@ impl<'a> Drive<'a> {
 
     /// Closes all streams and writes what they brought; makes it durable if it can be `trusted`.
     async fn settle(mut self, trusted: bool) -> (Result<Option<String>, DownloadError>, JobStore, Counts) {
+        // What is still to be done needs no session, and may take long.
+        self.seat.want(0);
         let mut leaving = Vec::new();
         for lane in std::mem::take(&mut self.lanes) {
             let worker = lane.worker;
@@ -440,7 +466,9 @@ impl<'a> Drive<'a> {
         let last = trusted && result.is_ok() && self.differs.is_none();
         let (store, closed) = self.checkpoints.close(last).await;
         for stop in leaving {
-            let _ = stop.await;
+            if last {
+                let _ = stop.await;
+            } // Else there may be a mark to set on what is on the disk, which must not wait for a server.
             self.seat.closed();
         }
         let result = result.and(closed.map_err(Into::into)).map(|()| self.differs);
@@ -472,7 +500,8 @@ impl<'a> Drive<'a> {
 }
 
 enum Obeyed {
-    Complete,
+    /// With the length of the file.
+    Complete(u64),
     Wait(Option<std::time::Instant>),
 }
 

@@ -14,10 +14,14 @@ use crate::checkpoint::{Completed, JobStore, StoreError};
 use crate::sink::{FileKind, Metadata};
 
 impl Run<'_> {
-    /// Gives the complete file its name.
-    pub(crate) async fn finish(&mut self, store: JobStore, info: &SourceInfo) -> Result<Report, DownloadError> {
+    /// Gives the complete file of `len` bytes its name. The store refuses if one of them is not there.
+    pub(crate) async fn finish(
+        &mut self,
+        store: JobStore,
+        len: u64,
+        info: &SourceInfo,
+    ) -> Result<Report, DownloadError> {
         let download = &self.cx.download;
-        let len = store.have().last().map_or(0, |last| last.end);
         self.cx.set_stage(Stage::Verifying);
         let sha256 = match &download.expected {
             None => None,
@@ -39,7 +43,7 @@ impl Run<'_> {
         .await??;
         let integrity = match (sha256, info.validator.strength()) {
             (Some(_), _) => Integrity::Digest,
-            (None, Strength::Strong) => Integrity::Validator,
+            (None, Strength::Strong) if self.counts.unproven == 0 => Integrity::Validator,
             (None, _) if self.counts.opens == 1 && self.resumed == 0 => Integrity::OneStream,
             (None, _) => Integrity::Unverified,
         };

@@ -14,12 +14,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::buffers::{BUFFER_LEN, Buffer, Buffers};
-use super::rate::RateLimit;
+use super::rate::{Grant, RateLimit};
 use crate::plan::Next;
 
-/// A received byte waits at most this long in memory for more to come before it is written.
+/// A buffer is held at most this long before it is written, or, if nothing came, given back: a received byte does not wait
+/// longer in memory for more to come, nor other streams for one that brings nothing.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
-/// A server that starts further before the asked byte than this costs more than it brings. Bounds the memory of a lead.
+/// A server that starts further before the asked byte than this costs more than it brings. A lead that is longer, because the
+/// server can start at the beginning only, is given away in pieces of this length.
 const LONGEST_LEAD: u64 = 1 << 20;
 /// A lead grows by at most this much at a time.
 const LEAD_PIECE: usize = 64 << 10;
@@ -41,7 +43,10 @@ pub(crate) struct Stream {
     buffer: Option<(u64, Buffer)>,
     /// Bytes in front of the first wanted one, and where the first one belongs.
     lead: Option<(u64, BytesMut)>,
-    filled_since: Option<Instant>,
+    /// Since when there is a buffer.
+    held_since: Option<Instant>,
+    /// How long reads have been pending since the last one that brought something.
+    silent_for: Duration,
 }
 
 /// What a step brought.
@@ -75,7 +80,7 @@ pub(crate) async fn open(
         let text = format!("asked for byte {start} and the server starts at {}", opened.start);
         return Err(SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, text));
     }
-    Ok((Stream { reader, buffer: None, lead: None, filled_since: None }, opened))
+    Ok((Stream { reader, buffer: None, lead: None, held_since: None, silent_for: Duration::ZERO }, opened))
 }
 
 impl Stream {
@@ -93,7 +98,12 @@ impl Stream {
                 }
             } => result,
         };
-        result.unwrap_or_else(Outcome::Failed)
+        let outcome = result.unwrap_or_else(Outcome::Failed);
+        if let (Next::Keep { at, .. }, false) = (next, matches!(outcome, Outcome::Bytes(_))) {
+            // A read that failed, or was dropped, has put nothing. Whatever is there nevertheless, nobody has asked for.
+            self.cut_to(at);
+        }
+        outcome
     }
 
     /// Fills the buffer.
@@ -101,6 +111,7 @@ impl Stream {
         if self.buffer.is_none() {
             let buffer = held(&mut *self.reader, shared.buffers.acquire()).await?;
             self.buffer = Some((at, buffer));
+            self.held_since = Some(Instant::now());
         }
         let Some((offset, buffer)) = &mut self.buffer else { return Ok(Outcome::Nothing) };
         let room = room(*offset, buffer.bytes.len(), at);
@@ -108,24 +119,21 @@ impl Stream {
             return Ok(Outcome::Nothing);
         }
         let want = usize::try_from(units).unwrap_or(usize::MAX).min(room);
-        let flush_at = self.filled_since.map(|since| since + FLUSH_AFTER);
-        let outcome = tokio::select! {
+        let flush_at = self.held_since.map(|since| since + FLUSH_AFTER);
+        tokio::select! {
             biased;
-            outcome = receive(&mut *self.reader, shared, &mut buffer.bytes, want) => outcome?,
-            () = sleep_until(flush_at) => Outcome::Nothing,
-        };
-        if let Outcome::Bytes(_) = outcome {
-            self.filled_since.get_or_insert_with(Instant::now);
+            outcome = receive(&mut *self.reader, &mut self.silent_for, shared, &mut buffer.bytes, want) => outcome,
+            () = sleep_until(flush_at) => Ok(Outcome::Nothing),
         }
-        Ok(outcome)
     }
 
     /// Receives bytes that lie before the wanted ones.
     async fn pass(&mut self, shared: &Shared, at: u64, units: u64) -> Result<Outcome, SourceError> {
         let (_, lead) = self.lead.get_or_insert_with(|| (at, BytesMut::new()));
-        let want = usize::try_from(units).unwrap_or(usize::MAX).min(LEAD_PIECE);
+        let room = LONGEST_LEAD.saturating_sub(lead.len() as u64);
+        let want = usize::try_from(units.min(room)).unwrap_or(usize::MAX).min(LEAD_PIECE);
         lead.reserve(want);
-        let outcome = receive(&mut *self.reader, shared, lead, want).await?;
+        let outcome = receive(&mut *self.reader, &mut self.silent_for, shared, lead, want).await?;
         if let Outcome::Skip(_) = outcome {
             self.lead = None;
         }
@@ -135,7 +143,7 @@ impl Stream {
     /// Waits for the peer to say that this was all.
     async fn confirm(&mut self, shared: &Shared) -> Result<Outcome, SourceError> {
         let mut unexpected = BytesMut::with_capacity(1);
-        receive(&mut *self.reader, shared, &mut unexpected, 1).await
+        receive(&mut *self.reader, &mut self.silent_for, shared, &mut unexpected, 1).await
     }
 
     /// Forgets what was received at or behind `end`: another stream brings it.
@@ -153,17 +161,20 @@ impl Stream {
             Next::Keep { at, .. } => room(*offset, buffer.bytes.len(), at) > 0,
             _ => false,
         };
-        !continues || self.filled_since.is_some_and(|since| since.elapsed() >= FLUSH_AFTER)
+        !continues || self.held_since.is_some_and(|since| since.elapsed() >= FLUSH_AFTER)
     }
 
     /// Takes the buffer with its offset, if it holds anything.
     pub(crate) fn take_buffer(&mut self) -> Option<(u64, Buffer)> {
-        self.filled_since = None;
+        self.held_since = None;
         self.buffer.take().filter(|(_, buffer)| !buffer.bytes.is_empty())
     }
 
-    /// Takes the bytes that came before the wanted ones, with their offset.
-    pub(crate) fn take_lead(&mut self) -> Option<(u64, Bytes)> {
+    /// Takes the bytes that came before the wanted ones, with their offset; while `more` follow, only if they are many.
+    pub(crate) fn take_lead(&mut self, more: bool) -> Option<(u64, Bytes)> {
+        if more && self.lead.as_ref().is_none_or(|(_, lead)| (lead.len() as u64) < LONGEST_LEAD) {
+            return None;
+        }
         self.lead.take().filter(|(_, lead)| !lead.is_empty()).map(|(offset, lead)| (offset, lead.freeze()))
     }
 
@@ -181,28 +192,33 @@ fn room(offset: u64, filled: usize, at: u64) -> usize {
         return 0;
     }
     let len = BUFFER_LEN as u64;
-    let full_at = (offset / len + 1) * len;
+    let full_at = (offset / len + 1).saturating_mul(len);
     usize::try_from(full_at.saturating_sub(filled_to)).unwrap_or(usize::MAX)
 }
 
 /// One read of at most `want` bytes, as soon as the rate limits allow it.
 async fn receive(
     reader: &mut dyn RangeReader,
+    silent_for: &mut Duration,
     shared: &Shared,
     into: &mut BytesMut,
     want: usize,
 ) -> Result<Outcome, SourceError> {
-    let allowed = held(reader, shared.take(want)).await?;
-    let refund = Refund { shared, unused: allowed };
+    let mut granted = held(reader, shared.grant(want)).await?;
     let before = into.len();
-    let mut space = Space::new(into, allowed);
+    let mut space = Space::new(into, granted[0].unused);
     // Only a pending read counts as silence; waiting for a buffer or for the rate limit does not.
-    let step = match tokio::time::timeout(shared.silence, reader.read(&mut space)).await {
+    let patience = shared.silence.saturating_sub(*silent_for);
+    let silence = Silence { silent_for, since: Instant::now() };
+    let step = match tokio::time::timeout(patience, reader.read(&mut space)).await {
         Ok(step) => step?,
         Err(_) => return Err(shared.silent()),
     };
+    silence.end();
     let put = into.len() - before;
-    refund.keep(put);
+    for grant in &mut granted {
+        grant.unused = grant.unused.saturating_sub(put);
+    }
     match step {
         Step::Bytes(n) if n.get() == put => Ok(Outcome::Bytes(put as u64)),
         Step::Bytes(n) => {
@@ -231,16 +247,12 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 impl Shared {
-    async fn take(&self, want: usize) -> usize {
-        let granted = self.engine_rate.take(want).await;
-        let taken = self.job_rate.take(granted).await;
-        self.engine_rate.give_back(granted - taken);
-        taken
-    }
-
-    fn give_back(&self, unused: usize) {
-        self.engine_rate.give_back(unused);
-        self.job_rate.give_back(unused);
+    /// The same number of bytes from both limits. The one of the job comes first: who waits for it keeps nothing from others.
+    async fn grant(&self, want: usize) -> [Grant<'_>; 2] {
+        let mut job = self.job_rate.grant(want).await;
+        let engine = self.engine_rate.grant(job.unused).await;
+        job.shrink(engine.unused);
+        [job, engine]
     }
 
     fn silent(&self) -> SourceError {
@@ -249,22 +261,22 @@ impl Shared {
     }
 }
 
-/// Gives rate back that a read did not use, also when the read is dropped.
-struct Refund<'a> {
-    shared: &'a Shared,
-    unused: usize,
+/// Counts how long a read is pending, also when it is dropped.
+struct Silence<'a> {
+    silent_for: &'a mut Duration,
+    since: Instant,
 }
 
-impl Refund<'_> {
-    fn keep(mut self, used: usize) {
-        self.unused = self.unused.saturating_sub(used);
+impl Silence<'_> {
+    /// The read brought something.
+    fn end(mut self) {
+        *self.silent_for = Duration::ZERO;
+        self.since = Instant::now();
     }
 }
 
-impl Drop for Refund<'_> {
+impl Drop for Silence<'_> {
     fn drop(&mut self) {
-        if self.unused > 0 {
-            self.shared.give_back(self.unused);
-        }
+        *self.silent_for += self.since.elapsed();
     }
 }

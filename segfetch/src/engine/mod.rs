@@ -37,7 +37,8 @@ const EVENT_BUFFER: usize = 256;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EngineConfig {
-    /// Most bytes of received data in memory, over all downloads; 16 MiB unless said otherwise, at least one buffer of 1 MiB.
+    /// Most bytes of received data in memory that are to be written, over all downloads; 16 MiB unless said otherwise, at least
+    /// one buffer of 1 MiB. What arrives a second time and is to be compared comes on top: as a rule 64 KiB for each stream.
     pub max_buffer_bytes: usize,
     /// Threads that write; 2 unless said otherwise.
     pub writers: usize,

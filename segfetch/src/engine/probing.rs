@@ -23,7 +23,7 @@ impl Run<'_> {
     ) -> Result<SourceInfo, DownloadError> {
         let mut pause = PAUSE.0;
         let mut last: Option<SourceError> = None;
-        let mut patience_ends = Instant::now() + self.cx.download.patience;
+        let mut patient_since = Instant::now();
         seat.want(1);
         loop {
             while seat.limit() == 0 {
@@ -44,6 +44,8 @@ impl Run<'_> {
             let error = match result {
                 Ok(info) => {
                     seat.opened();
+                    // What follows says itself what it needs.
+                    seat.want(0);
                     seat.closed();
                     seat.set_max(info.sessions.max);
                     return Ok(info);
@@ -55,7 +57,7 @@ impl Run<'_> {
                 self.counts.refusals += 1;
                 self.cx.tell(Event::Throttled { granted: 0, message: error.to_string() });
                 seat.refused(retry_after, limit_hint);
-                patience_ends = Instant::now() + self.cx.download.patience;
+                patient_since = Instant::now();
                 continue;
             }
             seat.failed();
@@ -65,7 +67,7 @@ impl Run<'_> {
                 ErrorClass::Unknown if !repeated => {}
                 _ => return Err(DownloadError::Source(error)),
             }
-            if Instant::now() >= patience_ends {
+            if patient_since.elapsed() >= self.cx.download.patience {
                 return Err(DownloadError::GaveUp { patience: self.cx.download.patience, last: Box::new(error) });
             }
             self.counts.retries += 1;

@@ -48,6 +48,8 @@ impl Progress {
             end: (worker.end != u64::MAX).then_some(worker.end),
             rate: worker.rate.unwrap_or(0.0) as u64,
         });
+        // A checkpoint may be heard of before the writes that it covers.
+        let written = written.max(durable);
         Self {
             total: snapshot.extent,
             durable,
@@ -73,7 +75,7 @@ impl Progress {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct WorkerProgress {
-    /// Its number; not reused within a download.
+    /// Its number; a later stream of the download may have the same one.
     pub worker: u32,
     /// First byte of its present span.
     pub start: u64,

@@ -33,17 +33,17 @@ struct Bucket {
 impl RateLimit {
     /// Sets the limit in bytes per second; `None` or zero lifts it. Works at once, also for those who wait.
     pub(crate) fn set(&self, bytes_per_second: Option<u64>) {
-        let bucket = bytes_per_second.filter(|&rate| rate > 0).map(|rate| Bucket {
-            rate,
-            tokens: 0.0,
-            filled_at: Instant::now(),
-        });
-        *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = bucket;
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        // What has been saved up stays, or a limit that is set again and again would let nothing through.
+        let (tokens, filled_at) =
+            bucket.take().map_or_else(|| (0.0, Instant::now()), |old| (old.tokens, old.filled_at));
+        *bucket = bytes_per_second.filter(|&rate| rate > 0).map(|rate| Bucket { rate, tokens, filled_at });
+        drop(bucket);
         self.changed.notify_waiters();
     }
 
     /// Waits until something may be read, and takes up to `want` bytes (at least 1).
-    pub(crate) async fn take(&self, want: usize) -> usize {
+    async fn take(&self, want: usize) -> usize {
         loop {
             let changed = self.changed.notified();
             let wait = {
@@ -61,11 +61,36 @@ impl RateLimit {
         }
     }
 
-    /// Returns what was taken and not read.
-    pub(crate) fn give_back(&self, unused: usize) {
+    /// As [`take`](Self::take); what is not used of it goes back.
+    pub(crate) async fn grant(&self, want: usize) -> Grant<'_> {
+        Grant { limit: self, unused: self.take(want).await }
+    }
+
+    fn give_back(&self, unused: usize) {
         if let Some(bucket) = self.bucket.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             bucket.tokens += unused as f64;
         }
+    }
+}
+
+/// Bytes that may be read. What is left of them when this is dropped goes back to its limit.
+#[derive(Debug)]
+pub(crate) struct Grant<'a> {
+    limit: &'a RateLimit,
+    pub(crate) unused: usize,
+}
+
+impl Grant<'_> {
+    /// Gives back what is above `most`.
+    pub(crate) fn shrink(&mut self, most: usize) {
+        self.limit.give_back(self.unused.saturating_sub(most));
+        self.unused = self.unused.min(most);
+    }
+}
+
+impl Drop for Grant<'_> {
+    fn drop(&mut self) {
+        self.limit.give_back(self.unused);
     }
 }
 

@@ -110,10 +110,12 @@ impl Run<'_> {
         loop {
             let (fetched, returned) = self.fetch(store, &mut seat, &info, cancelled).await;
             let (reason, told) = match fetched {
-                Ok(Fetched::Complete) => match self.late_difference(&returned, &info, &mut seat, cancelled).await? {
-                    None => return self.finish(returned, &info).await,
-                    Some(reason) => (reason, true),
-                },
+                Ok(Fetched::Complete(len)) => {
+                    match self.late_difference(&returned, &info, &mut seat, cancelled).await? {
+                        None => return self.finish(returned, len, &info).await,
+                        Some(reason) => (reason, true),
+                    }
+                }
                 Ok(Fetched::Differs(reason)) => (reason, false),
                 Err(DownloadError::Changed { reason }) => (reason, true),
                 Err(error) => return Err(error),
@@ -156,7 +158,8 @@ impl Run<'_> {
         seat: &mut Seat,
         cancelled: &mut watch::Receiver<bool>,
     ) -> Result<Option<String>, DownloadError> {
-        if info.validator.strength() == Strength::Strong || store.identity().extent == Some(0) {
+        let compared = info.validator.strength() == Strength::Strong && self.counts.unproven == 0;
+        if compared || store.identity().extent == Some(0) {
             return Ok(None);
         }
         let now = self.probe(seat, cancelled).await?;
@@ -294,7 +297,7 @@ impl Run<'_> {
             progress.workers.clear();
         });
         let result = result.and_then(|driven| match driven {
-            Driven::Complete => Ok(Fetched::Complete),
+            Driven::Complete(len) => Ok(Fetched::Complete(len)),
             Driven::Differs(reason) => Ok(Fetched::Differs(reason)),
             Driven::Cancelled => Err(DownloadError::Cancelled { durable: store.have().total() }),
         });
@@ -303,7 +306,8 @@ impl Run<'_> {
 }
 
 enum Fetched {
-    Complete,
+    /// With the length of the file.
+    Complete(u64),
     Differs(String),
 }
 
@@ -338,6 +342,7 @@ impl Counts {
         self.opens += more.opens;
         self.retries += more.retries;
         self.refusals += more.refusals;
+        self.unproven += more.unproven;
     }
 }
 

@@ -5,6 +5,7 @@
 //! handed over, and [`JobWriter::drain`] knows when the last one is through.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -89,6 +90,15 @@ impl JobWriter {
         let _ = receiver.await;
     }
 
+    /// What came of a piece of work. A volume that panics fails one job; the thread lives on for the others.
+    fn attempt(work: impl FnOnce() -> Result<Written, StoreError>) -> Written {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(written)) => written,
+            Ok(Err(error)) => Written::Failed(error),
+            Err(_) => Written::Failed(StoreError::Poisoned { first: "the volume panicked".into() }),
+        }
+    }
+
     fn send(&self, work: Work) {
         // The thread lives as long as a sender exists, and `self` holds one.
         let _ = self.queue.send(work);
@@ -99,23 +109,23 @@ fn run(queue: &mpsc::Receiver<Work>) {
     while let Ok(work) = queue.recv() {
         match work {
             Work::Write { job, epoch, offset, buffer } => {
-                let range = offset..offset + buffer.bytes.len() as u64;
-                let outcome = match job.part.write_at(epoch, offset, &buffer.bytes) {
-                    Ok(_) => Written::Range(range),
-                    // Bytes of a version of the file that has been given up since.
-                    Err(StoreError::StaleEpoch { .. }) => continue,
-                    Err(error) => Written::Failed(error),
-                };
+                let outcome = JobWriter::attempt(|| {
+                    let range = offset..offset + buffer.bytes.len() as u64;
+                    job.part.write_at(epoch, offset, &buffer.bytes).map(|_| Written::Range(range))
+                });
                 drop(buffer);
-                let _ = job.done.send(outcome);
+                // Bytes of a version of the file that has been given up since are nobody's.
+                if !matches!(outcome, Written::Failed(StoreError::StaleEpoch { .. })) {
+                    let _ = job.done.send(outcome);
+                }
             }
             Work::Compare { job, offset, bytes } => {
-                let range = offset..offset + bytes.len() as u64;
-                let mut found = vec![0; bytes.len()];
-                let outcome = match job.part.read_at(offset, &mut found) {
-                    Ok(n) => Written::Compared { range, equal: found[..n] == bytes[..] },
-                    Err(error) => Written::Failed(error),
-                };
+                let outcome = JobWriter::attempt(|| {
+                    let range = offset..offset + bytes.len() as u64;
+                    let mut found = vec![0; bytes.len()];
+                    let n = job.part.read_at(offset, &mut found)?;
+                    Ok(Written::Compared { range, equal: found[..n] == bytes[..] })
+                });
                 let _ = job.done.send(outcome);
             }
             Work::Barrier(reached) => {

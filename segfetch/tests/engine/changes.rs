@@ -1,9 +1,18 @@
 //! Files that change on the server, and servers that do not start where they are asked to.
 
-use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
-use segfetch::{DownloadError, Event, OnChange};
+use std::time::Duration;
 
-use crate::world::{MIB, Tap, TokioClock, World, download, other_content, tapped, unrecognisable, weak};
+use async_trait::async_trait;
+use segfetch::source::ErrorClass;
+use segfetch::source::conformance::{FailPlan, Failure, MemorySource, pattern};
+use segfetch::source::{
+    OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space, Step,
+};
+use segfetch::{Connections, Download, DownloadError, Event, Integrity, OnChange};
+
+use crate::storage::over;
+use crate::unruly::{Mood, Unruly};
+use crate::world::{MIB, Tap, TokioClock, World, download, other_content, tapped, target, unrecognisable, weak};
 
 /// Bytes per second of a stream.
 const RATE: u64 = 4 * MIB;
@@ -168,4 +177,94 @@ async fn beginning_again_ends_when_it_does_not_help() {
     let (result, events) = world.run(download(&source, 3).on_change(OnChange::Restart)).await;
     assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
     assert!(events.iter().filter(|event| matches!(event, Event::Restarted { .. })).count() <= 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_difference_that_is_found_when_the_download_fails_for_another_reason_is_remembered() {
+    let volume = Unruly::new();
+    let world = over(&volume);
+    let (source, tap) = tapped(unrecognisable(60 * MIB), RATE);
+    half_of_another_file(&world, &source, &tap).await;
+
+    let mut job = world.engine.start(download(&source, 3));
+    let mut events = job.events();
+    while !matches!(events.next().await.expect("it gets that far"), Event::Opened { .. }) {}
+    volume.set(Mood::StuckRead);
+    let (delivered, refused) = (source.counters().delivered, source.counters().refused);
+    tap.open();
+    while source.counters().delivered < delivered + MIB {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The comparison is under way. Now the download ends for another reason.
+    source.set_outage(Some(ErrorClass::Denied));
+    source.kill_sessions();
+    while source.counters().refused == refused {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    volume.set(Mood::Good);
+    let result = job.join().await;
+    assert!(matches!(result, Err(DownloadError::Source(_))), "{result:?}");
+
+    source.set_outage(None);
+    source.replace(pattern(0));
+    let again = world.run(download(&source, 3)).await.0;
+    assert!(matches!(again, Err(DownloadError::Changed { .. })), "{again:?}");
+}
+
+/// A server whose probe gives a strong validator, and whose streams say nothing of theirs.
+#[derive(Debug)]
+struct Mute(MemorySource);
+
+struct MuteReader(Box<dyn RangeReader>, Opened);
+
+#[async_trait]
+impl RangeSource for Mute {
+    fn label(&self) -> &str {
+        self.0.label()
+    }
+    async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
+        self.0.probe(cx).await
+    }
+    async fn open(&self, cx: &SourceContext, mut request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        request.expect = None;
+        let reader = self.0.open(cx, request).await?;
+        let mut opened = reader.opened().clone();
+        opened.validator = None;
+        Ok(Box::new(MuteReader(reader, opened)))
+    }
+}
+
+#[async_trait]
+impl RangeReader for MuteReader {
+    fn opened(&self) -> &Opened {
+        &self.1
+    }
+    async fn read(&mut self, space: &mut Space<'_>) -> Result<Step, SourceError> {
+        self.0.read(space).await
+    }
+    async fn hold(&mut self) -> SourceError {
+        self.0.hold().await
+    }
+    async fn stop(self: Box<Self>) {
+        self.0.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strong_validator_that_streams_do_not_repeat_proves_nothing_but_is_looked_at_again_at_the_end() {
+    let download =
+        |source: &MemorySource| Download::new(Mute(source.clone()), target()).connections(Connections::Exactly(2));
+    let world = World::new();
+    let source = MemorySource::new(20 * MIB);
+    let report = world.run(download(&source)).await.0.expect("it succeeds");
+    assert_eq!(report.integrity, Integrity::Unverified);
+
+    let world = World::new();
+    let (source, tap) = tapped(MemorySource::new(20 * MIB), RATE);
+    let fast = download(&source).checkpoint_every(Duration::from_millis(250));
+    let job = world.run_until_durable(fast, &tap, 4 * MIB).await;
+    source.replace(other_content());
+    tap.open();
+    let result = job.join().await;
+    assert!(matches!(result, Err(DownloadError::Changed { .. })), "{result:?}");
 }

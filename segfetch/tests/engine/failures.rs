@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use segfetch::source::ErrorClass;
+use async_trait::async_trait;
 use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
-use segfetch::{DownloadError, Event};
+use segfetch::source::{
+    ErrorClass, OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space, Step,
+};
+use segfetch::{Download, DownloadError, Event};
 
 use crate::world::{MIB, TokioClock, World, download, tapped, target, weak};
 
@@ -116,4 +119,51 @@ async fn a_file_that_goes_on_behind_its_announced_length_is_not_published() {
     let result = world.run(download(&source, 1)).await.0;
     assert!(matches!(result, Err(DownloadError::WrongLength { .. })), "{result:?}");
     assert!(world.volume.read(target()).is_none());
+}
+
+/// A source whose reads leave something in the space when they fail, which they must not.
+#[derive(Debug)]
+struct Untidy(MemorySource);
+
+struct UntidyReader(Box<dyn RangeReader>);
+
+#[async_trait]
+impl RangeSource for Untidy {
+    fn label(&self) -> &str {
+        self.0.label()
+    }
+    async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
+        self.0.probe(cx).await
+    }
+    async fn open(&self, cx: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        Ok(Box::new(UntidyReader(self.0.open(cx, request).await?)))
+    }
+}
+
+#[async_trait]
+impl RangeReader for UntidyReader {
+    fn opened(&self) -> &Opened {
+        self.0.opened()
+    }
+    async fn read(&mut self, space: &mut Space<'_>) -> Result<Step, SourceError> {
+        let step = self.0.read(space).await;
+        if step.is_err() {
+            space.put(b"not of the file");
+        }
+        step
+    }
+    async fn hold(&mut self) -> SourceError {
+        self.0.hold().await
+    }
+    async fn stop(self: Box<Self>) {
+        self.0.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_read_leaves_behind_is_not_written() {
+    let world = World::new();
+    let source = MemorySource::new(MIB).with_plan(FailPlan::new().on_open(1, Failure::Transient { after: 70_000 }));
+    world.run(Download::new(Untidy(source.clone()), target())).await.0.expect("it goes on");
+    world.assert_copy(&source);
 }

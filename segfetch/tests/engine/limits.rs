@@ -1,6 +1,7 @@
 //! Servers that grant few sessions, and engines with many jobs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use segfetch::source::conformance::{FailPlan, Failure, Fixture, MemorySource};
@@ -109,4 +110,19 @@ async fn two_downloads_from_one_server_share_what_it_grants() {
     assert!(source.counters().max_open <= 4, "{:?}", source.counters());
     assert!(first.refusals + second.refusals <= 6, "{} and {}", first.refusals, second.refusals);
     assert!(world.volume.read(Path::new("/d/1")) == world.volume.read(Path::new("/d/2")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_that_is_set_again_and_again_lets_through_what_it_says() {
+    let world = World::new();
+    let source = MemorySource::new(4 * MIB);
+    world.engine.set_rate_limit(Some(MIB));
+    let job = world.engine.start(download(&source, 2));
+    let progress = job.progress();
+    for _ in 0..3_000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        world.engine.set_rate_limit(Some(MIB));
+    }
+    assert_eq!(progress.borrow().received, 4 * MIB, "after 30 s");
+    job.join().await.expect("it succeeds");
 }

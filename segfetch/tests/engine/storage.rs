@@ -14,7 +14,7 @@ use crate::world::{MIB, World, download, other_content, tapped, target};
 /// Bytes per second of a stream.
 const RATE: u64 = 4 * MIB;
 
-fn over(volume: &Unruly) -> World {
+pub(crate) fn over(volume: &Unruly) -> World {
     let mut config = EngineConfig::default();
     config.volume = Arc::new(volume.clone());
     World { volume: Arc::clone(&volume.below), engine: Engine::new(config).expect("threads") }
@@ -122,4 +122,21 @@ async fn a_panic_of_the_source_is_an_interruption_and_not_a_hang() {
     let source = MemorySource::new(MIB).with_content(Arc::new(|_, _| panic!("the source is broken")));
     let (result, _) = world.run(download(&source, 1)).await;
     assert!(matches!(result, Err(DownloadError::Interrupted(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_storage_fails_its_download_and_no_later_one() {
+    let volume = Unruly::new();
+    let world = over(&volume);
+    let source = MemorySource::new(3 * MIB);
+    volume.set(Mood::Panic);
+    // More often than there are writer threads.
+    for _ in 0..3 {
+        let (result, _) = world.run(download(&source, 1)).await;
+        assert!(matches!(result, Err(DownloadError::Store(_))), "{result:?}");
+        assert!(world.volume.read(target()).is_none());
+    }
+    volume.set(Mood::Good);
+    world.run(download(&source, 1)).await.0.expect("the threads are still there");
+    world.assert_copy(&source);
 }

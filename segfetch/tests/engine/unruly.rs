@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::SystemTime;
 
@@ -18,18 +19,25 @@ pub(crate) enum Mood {
     Sync(io::ErrorKind),
     /// Writes wait until the mood changes.
     Stuck,
+    /// Reads wait until the mood changes.
+    StuckRead,
+    /// Writes panic.
+    Panic,
 }
 
 /// Memory below, moods above.
 #[derive(Clone, Debug)]
 pub(crate) struct Unruly {
     pub(crate) below: Arc<MemoryVolume>,
+    /// Bytes of the largest read.
+    pub(crate) largest_read: Arc<AtomicUsize>,
     mood: Arc<(Mutex<Mood>, Condvar)>,
 }
 
 impl Unruly {
     pub(crate) fn new() -> Self {
-        Self { below: Arc::new(MemoryVolume::new()), mood: Arc::new((Mutex::new(Mood::Good), Condvar::new())) }
+        let mood = Arc::new((Mutex::new(Mood::Good), Condvar::new()));
+        Self { below: Arc::new(MemoryVolume::new()), largest_read: Arc::default(), mood }
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -39,7 +47,8 @@ impl Unruly {
 
     fn file(&self, path: &Path, file: Box<dyn VolumeFile>) -> Box<dyn VolumeFile> {
         if path.extension().is_some_and(|extension| extension == "part") {
-            Box::new(UnrulyFile { below: file, mood: Arc::clone(&self.mood) })
+            let (largest_read, mood) = (Arc::clone(&self.largest_read), Arc::clone(&self.mood));
+            Box::new(UnrulyFile { below: file, largest_read, mood })
         } else {
             file
         }
@@ -73,15 +82,24 @@ impl Volume for Unruly {
 #[derive(Debug)]
 struct UnrulyFile {
     below: Box<dyn VolumeFile>,
+    largest_read: Arc<AtomicUsize>,
     mood: Arc<(Mutex<Mood>, Condvar)>,
+}
+
+impl UnrulyFile {
+    /// The mood, as soon as it is not `stuck`.
+    fn mood_unless(&self, stuck: Mood) -> Mood {
+        let (mood, changed) = &*self.mood;
+        let mood = changed.wait_while(mood.lock().expect("not poisoned"), |mood| *mood == stuck);
+        *mood.expect("not poisoned")
+    }
 }
 
 impl VolumeFile for UnrulyFile {
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<usize> {
-        let (mood, changed) = &*self.mood;
-        let mood = changed.wait_while(mood.lock().expect("not poisoned"), |mood| *mood == Mood::Stuck);
-        match *mood.expect("not poisoned") {
+        match self.mood_unless(Mood::Stuck) {
             Mood::Write(kind) => Err(kind.into()),
+            Mood::Panic => panic!("the volume is broken"),
             _ => self.below.write_at(offset, data),
         }
     }
@@ -92,6 +110,8 @@ impl VolumeFile for UnrulyFile {
         }
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.mood_unless(Mood::StuckRead);
+        self.largest_read.fetch_max(buf.len(), Ordering::Relaxed);
         self.below.read_at(offset, buf)
     }
     fn sync_all(&self) -> io::Result<()> {
