@@ -51,6 +51,8 @@ struct World {
     data: Data,
     failed: Option<Error>,
     refused: bool,
+    /// A transfer was told where to start, and nothing has been heard since.
+    unheard: bool,
     /// Questions and transfers that were begun and have not come to an end.
     open: u32,
 }
@@ -81,7 +83,8 @@ pub(crate) fn run(data: &[u8]) {
     quirks.no_epsv = flags & 8 != 0;
     let now = Instant::now();
     let machine = Connection::new(now, config, quirks);
-    let mut world = World { machine, now, wait: None, data: Data::None, failed: None, refused: false, open: 0 };
+    let mut world =
+        World { machine, now, wait: None, data: Data::None, failed: None, refused: false, unheard: false, open: 0 };
     world.poll();
     while let Some(operation) = bytes.next() {
         world.step(operation, &mut bytes);
@@ -138,6 +141,7 @@ impl World {
             12 => {
                 let exact = (argument & 2 != 0).then_some(u64::from(argument) + 100);
                 let started = self.machine.retrieve(self.now, u64::from(argument & 0xf0), exact);
+                self.unheard = started.is_ok() && (argument >= 16 || exact.is_some());
                 self.began(started);
             }
             _ => match argument % 4 {
@@ -161,6 +165,7 @@ impl World {
     }
 
     fn input(&mut self, input: Input<'_>) {
+        self.unheard &= !matches!(input, Input::Received(_));
         match self.machine.handle_input(self.now, input) {
             Ok(()) => assert_eq!(self.failed, None, "the first error is the last word"),
             Err(Error::Misuse(what)) => panic!("an input is no misuse: {what}"),
@@ -212,6 +217,7 @@ impl World {
     fn check(&self) {
         let streaming = self.machine.may_read().is_some();
         assert!(!streaming || self.data == Data::Open);
+        assert!(!streaming || !self.unheard, "reads from a start that the server has not confirmed");
         if self.machine.is_settled() {
             assert!(self.machine.is_logged_in() && self.machine.is_alive() && self.failed.is_none() && !self.refused);
             assert_eq!(self.data, Data::None, "a settled session has no data connection");

@@ -202,6 +202,13 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_run_is_that_of_its_bytes() {
+        let run = run(3, 2, 100, 10);
+        assert_eq!((run.len(), run.is_empty(), run.range().start), ((2 << SHIFT) - 100, false, 3 << SHIFT));
+        assert!(Run { end: run.start, ..run }.is_empty());
+    }
+
+    #[test]
     fn a_later_run_supersedes_the_sums_and_the_length_of_its_blocks() {
         let claims = claims(&[run(3, 2, 100, 10), run(4, 1, 0, 20)]);
         assert_eq!(claims.runs(), [Run { sums: vec![10, 20], ..run(3, 2, 0, 0) }]);

@@ -181,6 +181,15 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_block_costs_nothing_once_it_is_frozen() {
+        let mut sums = BlockSums::new(SHIFT);
+        write(&mut sums, 0..24);
+        assert!(sums.unsummed().is_empty(), "what follows a whole block is its neighbour's");
+        freeze(&mut sums);
+        assert_eq!(sums.open.keys().copied().collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
     fn bytes_that_come_again_change_nothing() {
         let mut sums = BlockSums::new(SHIFT);
         write(&mut sums, 0..24);
@@ -256,6 +265,7 @@ mod tests {
             }
             assert_true(&claims.runs());
             prop_assert_eq!(claims.have(), expected);
+            prop_assert_eq!(sums.have(), &written);
         }
     }
 }

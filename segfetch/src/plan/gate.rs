@@ -309,7 +309,8 @@ impl HostGate {
             let over = |(job, share): &(&mut Job, &u32)| i64::from(job.granted) - i64::from(**share);
             let jobs = self.jobs.iter_mut().zip(&shares);
             let most = if granted > max {
-                jobs.filter(|(job, _)| job.granted > 0).max_by_key(over)
+                // All shares together are no more than that: one job at least is above its own.
+                jobs.max_by_key(over)
             } else if granted > cap {
                 jobs.filter(|(job, _)| job.granted > job.used()).max_by_key(over)
             } else {

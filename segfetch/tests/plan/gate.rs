@@ -309,19 +309,45 @@ fn a_job_above_its_share_gives_up_one_at_a_time_for_one_below() {
 }
 
 #[test]
-fn a_stream_to_be_given_up_is_not_granted_twice() {
-    let mut world = World::new(Some(3), 100);
-    world.join(3);
+fn what_one_job_does_not_want_the_others_have() {
+    let mut world = World::new(Some(12), 100);
+    for wants in [1, 3, 8] {
+        world.join(wants);
+    }
     world.settle();
-    world.jobs.push(Client { wants: 3, ..Client::default() });
+    assert_eq!(world.shares(), [1, 3, 8]);
+}
+
+#[test]
+fn a_stream_to_be_given_up_is_not_granted_twice() {
+    let mut world = World::new(Some(4), 100);
+    world.join(4);
+    world.settle();
+    world.jobs.push(Client { wants: 4, ..Client::default() });
     world.input(GateInput::Join { job: JobId(1) });
-    world.input(GateInput::Want { job: JobId(1), streams: 3 });
+    world.input(GateInput::Want { job: JobId(1), streams: 4 });
     let now = world.now;
-    assert_eq!(world.gate.poll_output(now), GateOutput::Limit { job: JobId(0), streams: 2 });
-    assert_eq!(world.gate.poll_output(now), GateOutput::Wait(None), "the first job still has three");
+    assert_eq!(world.gate.poll_output(now), GateOutput::Limit { job: JobId(0), streams: 3 });
+    assert_eq!(world.gate.poll_output(now), GateOutput::Wait(None), "the first job still has four");
     world.input(GateInput::Closed { job: JobId(0) });
+    assert_eq!(world.gate.poll_output(now), GateOutput::Limit { job: JobId(0), streams: 2 }, "the next one");
     assert_eq!(world.gate.poll_output(now), GateOutput::Limit { job: JobId(1), streams: 1 });
     assert_eq!(world.gate.poll_output(now), GateOutput::Wait(None));
+}
+
+#[test]
+fn streams_above_a_share_are_taken_only_for_a_job_below_and_where_there_are_most() {
+    let mut world = World::new(Some(9), 100);
+    world.join(5);
+    world.join(4);
+    world.join(0);
+    world.settle();
+    assert_eq!(world.shares(), [5, 4, 0]);
+    let now = world.now;
+    world.input(GateInput::Want { job: JobId(1), streams: 1 });
+    assert_eq!(world.gate.poll_output(now), GateOutput::Wait(None), "nobody needs what the second has too many");
+    world.input(GateInput::Want { job: JobId(2), streams: 4 });
+    assert_eq!(world.gate.poll_output(now), GateOutput::Limit { job: JobId(1), streams: 3 }, "three above, not one");
 }
 
 #[test]
@@ -339,6 +365,24 @@ fn a_job_that_does_not_use_its_permit_gives_it_to_the_other() {
 }
 
 #[test]
+fn the_end_of_what_was_not_begun_is_ignored() {
+    let mut world = World::new(Some(2), 100);
+    world.join(2);
+    world.drain();
+    world.input(GateInput::Closed { job: JobId(0) });
+    assert_eq!(world.gate.poll_output(world.now), GateOutput::Wait(None), "one attempt, and nothing open");
+    world.settle();
+    assert_eq!(world.shares(), [2]);
+    let job = JobId(0);
+    let refused = GateInput::Refused { job, retry_after: None, limit_hint: None };
+    for input in [GateInput::Failed { job }, GateInput::Opened { job }, refused] {
+        world.input(input);
+        assert_eq!(world.gate.poll_output(world.now), GateOutput::Wait(None), "two open, and no attempt");
+        assert_eq!(world.gate.limit(), None);
+    }
+}
+
+#[test]
 fn a_lower_maximum_takes_streams_back_and_a_higher_one_gives_them() {
     let mut world = World::new(None, 100);
     world.join(6);
@@ -346,6 +390,9 @@ fn a_lower_maximum_takes_streams_back_and_a_higher_one_gives_them() {
     world.settle();
     assert_eq!(world.shares(), [6, 6]);
     world.input(GateInput::Max(Some(5)));
+    let mut at_once = world.gate.clone();
+    assert_eq!(at_once.poll_output(world.now), GateOutput::Limit { job: JobId(0), streams: 3 });
+    assert_eq!(at_once.poll_output(world.now), GateOutput::Limit { job: JobId(1), streams: 2 });
     world.settle();
     assert_eq!(world.shares(), [3, 2]);
     world.input(GateInput::Max(Some(0)));

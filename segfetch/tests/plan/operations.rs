@@ -154,7 +154,11 @@ impl Harness {
                 }
             }
             Input::Limit(workers) => self.granted = workers,
-            Input::Lost { .. } => self.complete = self.planner.outcome() == Some(Ok(())),
+            Input::Lost { start, end } => {
+                let mut kept = [self.planner.have(), self.planner.missing()].into_iter();
+                assert!(kept.all(|set| set.overlaps(start..end).next().is_none()), "lost, and not asked for again");
+                self.complete = self.planner.outcome() == Some(Ok(()));
+            }
             _ => {}
         }
     }
