@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
-use super::log::{Log, Login, Parser, Sessions, Tail, Transfer};
+use super::log::{Log, Login, Parser, Session, Sessions, Tail, Transfer};
 use super::{Plan, Server, USER};
 use crate::servers_root;
 
@@ -89,6 +89,10 @@ impl Parser for Lines {
         let number = |text: &str| text.parse::<u64>().unwrap_or(0);
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(number(epoch)) + Duration::from_micros(number(micros));
         let session = session(u32::try_from(number(pid)).unwrap_or(0));
+        if !log.sessions.iter().any(|known| known.id == session) {
+            // It was over before anybody looked at the children of the server.
+            log.sessions.push(Session { id: session, start: at, end: None });
+        }
         if verb == "EXIT" {
             let known = log.sessions.iter_mut().rfind(|known| known.id == session);
             known.into_iter().for_each(|known| known.end = Some(at));
