@@ -20,6 +20,7 @@ use super::progress::{Event, Progress, Stage};
 use super::rate::Meter;
 use super::run::Context;
 use super::seams::Seams;
+use super::sleep_until;
 use super::writer::{JobWriter, Written};
 use crate::checkpoint::{Epoch, Identity, JobStore};
 use crate::plan::{Failure, GiveUp, Input, Next, Output, Planner, WorkerId};
@@ -160,7 +161,7 @@ impl<'a> Drive<'a> {
                     self.tell(Event::Checkpointed { durable, took });
                 }
                 limit = self.seat.changed() => self.plan(Input::Limit(limit)),
-                () = sleep_until(wake_at) => self.plan(Input::Timeout),
+                () = sleep_until(wake_at.map(Into::into)) => self.plan(Input::Timeout),
                 _ = tick.tick() => {
                     self.checkpoints.begin_if_due(self.written.total());
                     self.publish(Stage::Receiving);
@@ -503,13 +504,6 @@ enum Obeyed {
     /// With the length of the file.
     Complete(u64),
     Wait(Option<std::time::Instant>),
-}
-
-async fn sleep_until(at: Option<std::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn now() -> std::time::Instant {

@@ -8,7 +8,7 @@ use segfetch_source::HostKey;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::random;
+use super::{random, sleep_until};
 use crate::plan::{GateConfig, GateInput, GateOutput, HostGate, JobId};
 
 /// One gate per host, as long as a job uses it.
@@ -112,7 +112,7 @@ impl Seat {
                 changed = self.limit.changed() => if changed.is_ok() {
                     return *self.limit.borrow_and_update();
                 },
-                () = sleep_until(wake_at) => self.host.tell(GateInput::Timeout),
+                () = sleep_until(wake_at.map(Into::into)) => self.host.tell(GateInput::Timeout),
                 () = rescheduled => {}
             }
         }
@@ -163,12 +163,5 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.host.lock().limits.remove(&self.job);
         self.host.tell(GateInput::Leave { job: self.job });
-    }
-}
-
-async fn sleep_until(at: Option<std::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::buffers::{BUFFER_LEN, Buffer, Buffers};
 use super::rate::{Grant, RateLimit};
+use super::sleep_until;
 use crate::plan::Next;
 
 /// A buffer is held at most this long before it is written, or, if nothing came, given back: a received byte does not wait
@@ -236,13 +237,6 @@ async fn held<T>(reader: &mut dyn RangeReader, wanted: impl Future<Output = T>) 
         biased;
         got = wanted => Ok(got),
         error = reader.hold() => Err(error),
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

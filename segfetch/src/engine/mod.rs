@@ -115,3 +115,11 @@ impl Engine {
 pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
+
+/// Waits until `at`, or for ever.
+pub(crate) async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

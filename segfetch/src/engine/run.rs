@@ -77,7 +77,7 @@ impl Run<'_> {
             verify::check_supported(expected)?;
         }
         let mut seat = self.cx.engine.hosts.join(download.source.host());
-        let local = match self.open_store_unlocked(cancelled).await {
+        let local = match self.open_store_unlocked(cancelled).await? {
             Ok(Opened::Finished(finished)) => return self.already_there(&finished.path, finished.len).await,
             Ok(Opened::Fresh(fresh)) => Local::Fresh(fresh),
             Ok(Opened::Resumed(store, recovered)) => {
@@ -110,13 +110,16 @@ impl Run<'_> {
         loop {
             let (fetched, returned) = self.fetch(store, &mut seat, &info, cancelled).await;
             let (reason, told) = match fetched {
-                Ok(Fetched::Complete(len)) => {
+                Ok(Driven::Complete(len)) => {
                     match self.late_difference(&returned, &info, &mut seat, cancelled).await? {
                         None => return self.finish(returned, len, &info).await,
                         Some(reason) => (reason, true),
                     }
                 }
-                Ok(Fetched::Differs(reason)) => (reason, false),
+                Ok(Driven::Differs(reason)) => (reason, false),
+                Ok(Driven::Cancelled) => {
+                    return Err(DownloadError::Cancelled { durable: returned.have().total() });
+                }
                 Err(DownloadError::Changed { reason }) => (reason, true),
                 Err(error) => return Err(error),
             };
@@ -173,19 +176,22 @@ impl Run<'_> {
 
     /// Opens the store, giving a predecessor a moment to let go of it: a dropped download may still be writing, and so may a
     /// process that is being killed.
-    async fn open_store_unlocked(&self, cancelled: &mut watch::Receiver<bool>) -> Result<Opened, StoreError> {
+    async fn open_store_unlocked(
+        &self,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Result<Opened, StoreError>, DownloadError> {
         let give_up_at = Instant::now() + LOCK_PATIENCE;
         loop {
-            match self.open_store().await {
+            match self.open_store().await? {
                 Err(StoreError::Locked { .. }) if Instant::now() < give_up_at && !*cancelled.borrow() => {
                     tokio::time::sleep(LOCK_RETRY).await;
                 }
-                result => return result,
+                result => return Ok(result),
             }
         }
     }
 
-    async fn open_store(&self) -> Result<Opened, StoreError> {
+    async fn open_store(&self) -> Result<Result<Opened, StoreError>, DownloadError> {
         let download = &self.cx.download;
         let mut job_id = [0; 16];
         job_id[..8].copy_from_slice(&random().to_le_bytes());
@@ -203,10 +209,7 @@ impl Run<'_> {
             IfExists::Unique => StoreIfExists::Unique,
         };
         let (volume, target) = (Arc::clone(&self.cx.engine.volume), download.target.clone());
-        match tokio::task::spawn_blocking(move || JobStore::open(volume, &target, options)).await {
-            Ok(result) => result,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        blocking(move || JobStore::open(volume, &target, options)).await
     }
 
     fn identity(&self, info: &SourceInfo) -> Identity {
@@ -263,7 +266,7 @@ impl Run<'_> {
         seat: &mut Seat,
         info: &SourceInfo,
         cancelled: &mut watch::Receiver<bool>,
-    ) -> (Result<Fetched, DownloadError>, JobStore) {
+    ) -> (Result<Driven, DownloadError>, JobStore) {
         let download = &self.cx.download;
         let shared = Arc::new(Shared {
             buffers: self.cx.engine.buffers.clone(),
@@ -296,19 +299,8 @@ impl Run<'_> {
             progress.received = progress.received.max(progress.written);
             progress.workers.clear();
         });
-        let result = result.and_then(|driven| match driven {
-            Driven::Complete(len) => Ok(Fetched::Complete(len)),
-            Driven::Differs(reason) => Ok(Fetched::Differs(reason)),
-            Driven::Cancelled => Err(DownloadError::Cancelled { durable: store.have().total() }),
-        });
         (result, store)
     }
-}
-
-enum Fetched {
-    /// With the length of the file.
-    Complete(u64),
-    Differs(String),
 }
 
 /// Forgets a little behind each hole, so that the stream that fills the hole runs into what another one brought, and is

@@ -23,15 +23,14 @@ impl Seams {
 
     /// Hands to the writer thread what can be compared now.
     pub(crate) fn send_comparable(&mut self, written: &RangeSet, writer: &JobWriter) {
-        self.waiting.retain(|(offset, bytes)| {
-            let range = *offset..*offset + bytes.len() as u64;
-            let comparable = written.contains_range(&range);
-            if comparable {
-                self.under_way += 1;
-                writer.compare(*offset, bytes.clone());
-            }
-            !comparable
-        });
+        let comparable = |(offset, bytes): &mut (u64, Bytes)| {
+            let end = *offset + bytes.len() as u64;
+            written.contains_range(&(*offset..end))
+        };
+        let ready: Vec<_> = self.waiting.extract_if(.., comparable).collect();
+        for (offset, bytes) in ready {
+            self.send(offset, bytes, writer);
+        }
     }
 
     /// Hands bytes to the writer thread whose first copy is written.

@@ -46,7 +46,7 @@ pub(super) fn plan(server: &Server) -> io::Result<Plan> {
     })
 }
 
-/// `1795500903 6b052b66.2b5f anonymous 127.0.0.1 D 934528 1 /tmp/root/f`: end, start.pid of the session in hex, user, peer, direction,
+/// `1795500903 6b052b66.2b5f anonymous 127.0.0.1 D 934528 1 /srv/f`: end, start.pid of the session in hex, user, peer, direction,
 /// bytes, whole seconds, path.
 #[derive(Debug)]
 struct Lines;

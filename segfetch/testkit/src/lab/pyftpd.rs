@@ -91,7 +91,7 @@ pub(super) fn plan(server: &Server) -> io::Result<Plan> {
     })
 }
 
-/// `1795500787.440653 3 SENT 0.25 4096 aborted /tmp/root/f`: seconds, session, word, rest. The script's head says it too.
+/// `1795500787.440653 3 SENT 0.25 4096 aborted /srv/f`: seconds, session, word, rest. The script's head says it too.
 #[derive(Debug)]
 struct Lines;
 
