@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use ftp_proto::client::{Client, Config};
 use ftp_proto::conn::Credentials;
 use ftp_proto::source::{FtpSource, NotAFile};
-use ftp_proto::wire::{Host, InvalidArg, Secret, Url, UrlError};
+use ftp_proto::wire::{InvalidArg, Secret, Url, UrlError};
 use segfetch::source::RangeSource;
 use thiserror::Error;
 
@@ -155,21 +155,12 @@ impl Schemes {
                     return Err(SchemeError::PasswordForTwo(first, server));
                 }
                 let credentials = Credentials::new(user.clone(), password.clone());
-                Client::with_credentials(&host_name(url.host()), url.port(), credentials, Config::default())
+                Client::with_credentials(&url.host().unbracketed(), url.port(), credentials, Config::default())
             }
             _ => Client::new(url, Config::default()),
         };
         state.ftp.push(client.clone());
         Ok(client)
-    }
-}
-
-/// A host as a resolver wants it: IPv6 without brackets.
-fn host_name(host: &Host) -> String {
-    match host {
-        Host::Name(name) => name.clone(),
-        Host::V4(address) => address.to_string(),
-        Host::V6(address) => address.to_string(),
     }
 }
 

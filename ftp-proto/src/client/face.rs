@@ -8,7 +8,7 @@ use super::config::Config;
 use super::download::{Download, Prepared};
 use super::error::{ErrorClass, OpenError};
 use super::pool::Pool;
-use super::site::{Site, host_name};
+use super::site::Site;
 use crate::conn::{Credentials, FileFacts, Quirks};
 use crate::wire::{Arg, Path, Secret, Url};
 
@@ -41,16 +41,7 @@ pub struct Client {
 impl Client {
     /// A client of the server that the URL names, with the URL's account or as `anonymous`. Connects to nothing yet.
     pub fn new(url: &Url, config: Config) -> Self {
-        let anonymous = || Arg::new("anonymous").expect("a constant that is a valid argument");
-        // RFC 1635 asks for a mail address; none is told, and servers look for the @ at most.
-        let guest = || Secret::new("guest@").expect("a constant that is a valid secret");
-        let user = url.user().cloned().unwrap_or_else(anonymous);
-        let password = url.password().cloned();
-        let password = password.unwrap_or_else(|| match url.user() {
-            None => guest(),
-            Some(_) => Secret::new("").expect("the empty secret is valid"),
-        });
-        Self::with_credentials(&host_name(url.host()), url.port(), Credentials::new(user, password), config)
+        Self::with_credentials(&url.host().unbracketed(), url.port(), account(url), config)
     }
 
     /// A client of a server by its name or address (IPv6 without brackets).
@@ -61,12 +52,11 @@ impl Client {
 
     /// Whether the URL names this server and account, so that its files can be fetched with this client.
     pub fn serves(&self, url: &Url) -> bool {
-        let other = Self::new(url, self.site.config.clone());
-        let (a, b) = (&self.site, &other.site);
-        a.host == b.host
-            && a.port == b.port
-            && a.credentials.user == b.credentials.user
-            && (url.password().is_none() || a.credentials.password == b.credentials.password)
+        let (site, asked) = (&self.site, account(url));
+        site.host == url.host().unbracketed()
+            && site.port == url.port()
+            && site.credentials.user == asked.user
+            && (url.password().is_none() || site.credentials.password == asked.password)
     }
 
     /// Host, port and user: what a server counts sessions by. No secret.
@@ -155,4 +145,18 @@ impl Client {
 
 fn named(path: &Path) -> Result<&Path, OpenError> {
     path.file().map(|_| path).ok_or(OpenError::Directory)
+}
+
+/// The account that the URL names, or `anonymous`.
+fn account(url: &Url) -> Credentials {
+    let anonymous = || Arg::new("anonymous").expect("a constant that is a valid argument");
+    // RFC 1635 asks for a mail address; none is told, and servers look for the @ at most.
+    let guest = || Secret::new("guest@").expect("a constant that is a valid secret");
+    let user = url.user().cloned().unwrap_or_else(anonymous);
+    let password = url.password().cloned();
+    let password = password.unwrap_or_else(|| match url.user() {
+        None => guest(),
+        Some(_) => Secret::new("").expect("the empty secret is valid"),
+    });
+    Credentials::new(user, password)
 }

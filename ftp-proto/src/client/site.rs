@@ -14,7 +14,7 @@ use super::lease::Lease;
 use super::pool::Pool;
 use super::session::{Peer, Session, now};
 use crate::conn::{self, Awaited, Connection, Credentials, Event, FileFacts};
-use crate::wire::{self, Host, Path, Reply};
+use crate::wire::{self, Path, Reply};
 
 /// Sessions that turn out to be dead before a new one is opened: as many as a server that was restarted left behind.
 const MAX_STALE: usize = 64;
@@ -38,15 +38,6 @@ impl fmt::Debug for Site {
             .field("user", &self.credentials.user)
             .field("pool", &self.pool)
             .finish_non_exhaustive()
-    }
-}
-
-/// The name of a host as a connector wants it.
-pub(super) fn host_name(host: &Host) -> String {
-    match host {
-        Host::Name(name) => name.clone(),
-        Host::V4(address) => address.to_string(),
-        Host::V6(address) => address.to_string(),
     }
 }
 

@@ -237,6 +237,16 @@ impl Host {
         let valid = !host.is_empty() && host.len() <= NAME && !host.starts_with('.') && host.bytes().all(allowed);
         valid.then(|| Self::Name(host.to_ascii_lowercase()))
     }
+
+    /// The host as a resolver wants it: an IPv6 address without brackets.
+    ///
+    /// Spec: RFC 3986 section 3.2.2
+    pub fn unbracketed(&self) -> String {
+        match self {
+            Self::V6(address) => address.to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl Display for Host {
