@@ -126,7 +126,6 @@ pub(super) struct Transfer {
     /// Bytes that the transfer has to bring, if that is known.
     due: Option<u64>,
     received: u64,
-    overrun: bool,
     /// For connecting, for draining, for the last word after the data and after a stop.
     deadline: Option<Instant>,
     /// A 1xx turned out to be the last word.
@@ -146,7 +145,6 @@ impl Transfer {
             accepted: false,
             due,
             received: 0,
-            overrun: false,
             deadline: Some(now + waits.data_connect),
             ended_by_1xx: false,
         }
@@ -252,7 +250,6 @@ impl Transfer {
         self.accepted = true;
         self.received = self.received.saturating_add(n);
         if self.due.is_some_and(|due| self.received > due) {
-            self.overrun = true;
             self.stop(now);
         }
         self.expect_end(now);
@@ -341,8 +338,8 @@ impl Transfer {
         match &self.start {
             _ if self.abandoned => Outcome::Stopped,
             Start::Refused(reply) => Outcome::StartRefused(reply.clone()),
-            _ if self.overrun => Outcome::Ended(Ending::Overrun),
-            _ => Outcome::Stopped,
+            // More than was due is all that else stops a transfer.
+            _ => Outcome::Ended(Ending::Overrun),
         }
     }
 

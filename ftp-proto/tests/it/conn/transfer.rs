@@ -1,8 +1,9 @@
 //! One transfer: replies and data in every order.
 
 use std::io;
+use std::time::Duration;
 
-use ftp_proto::conn::{DataEnd, Ending, Error, Event, Input};
+use ftp_proto::conn::{DataEnd, Ending, Error, Event, Input, Waits};
 
 use super::script::Script;
 
@@ -201,6 +202,7 @@ fn a_confirmed_transfer_whose_data_stays_open_ends_when_all_is_there() {
     script.hear("150 opening\r\n226 sent\r\n");
     assert_eq!(script.wait, None);
     script.input(Input::DataRead(LEN)).unwrap();
+    assert_eq!(script.wait, Some(script.now + Waits::default().retire));
     script.expire().unwrap();
     assert_eq!(script.events(), [Event::Accepted, Event::Ended(Ending::Complete)]);
 }
@@ -350,6 +352,7 @@ fn what_is_on_its_way_when_the_server_gives_up_is_still_read() {
     // But not for long.
     let ended = ending(Some(LEN), 60, |script| {
         gives_up(script);
+        assert_eq!(script.wait, Some(script.now + Waits::default().retire));
         script.expire().unwrap();
         assert_eq!(script.data.last().unwrap(), "close");
     });
@@ -360,7 +363,41 @@ fn what_is_on_its_way_when_the_server_gives_up_is_still_read() {
 fn the_reply_behind_a_failed_data_connection_is_not_awaited_for_long() {
     let mut script = Script::asked(0, Some(LEN));
     script.data_end(DataEnd::NotConnected(io::ErrorKind::ConnectionRefused)).unwrap();
-    assert_eq!(script.wait, Some(script.now + ftp_proto::conn::Waits::default().retire));
+    assert_eq!(script.wait, Some(script.now + Waits::default().retire));
+}
+
+#[test]
+fn giving_up_before_there_is_a_data_connection_leaves_it_the_time_it_had() {
+    let mut script = Script::asked(0, Some(LEN));
+    script.hear("150 opening\r\n");
+    let connect_by = script.wait.expect("a connection cannot take for ever");
+    script.pass(Duration::from_millis(1));
+    script.hear("426 failed\r\n");
+    assert_eq!(script.wait, Some(connect_by));
+}
+
+#[test]
+fn a_timeout_counts_from_its_deadline_on_and_not_before() {
+    let mut script = Script::asked(0, Some(LEN));
+    let connect_by = script.wait.unwrap();
+    script.input(Input::Timeout).unwrap();
+    assert_eq!((script.wait, script.data.last().unwrap().as_str()), (Some(connect_by), "connect 4711"));
+    script.now = connect_by + Duration::from_secs(1);
+    script.input(Input::Timeout).unwrap();
+    assert_eq!(script.data, ["connect 4711", "close"]);
+}
+
+#[test]
+fn data_that_broke_off_is_told_from_data_that_only_ended() {
+    let reset = io::ErrorKind::ConnectionReset;
+    let gone_and = |how: DataEnd| {
+        move |script: &mut Script| {
+            script.input(Input::Closed).unwrap();
+            script.data_end(how).unwrap_err();
+        }
+    };
+    assert_eq!(ending(Some(LEN), 60, gone_and(DataEnd::Broken(reset))), Ending::Broken(reset));
+    assert_eq!(ending(Some(LEN), 60, gone_and(DataEnd::Eof)), Ending::Lost);
 }
 
 #[test]

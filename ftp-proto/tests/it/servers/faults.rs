@@ -64,6 +64,12 @@ async fn a_connection_can_be_hung_up_or_fall_silent() {
     server.fault(When::Nth(1), Fault::Silence("SIZE"));
     let mut raw = Raw::login(server.addr()).await;
     raw.send("SIZE f\r\nNOOP\r\n").await;
+    within(async {
+        while !server.verbs().iter().any(|(_, verb)| verb == "SIZE") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     // A second session proves that the server had the time to answer the first.
     assert_eq!(Raw::login(server.addr()).await.cmd("SIZE f").await, format!("213 {LEN}"));
     assert!(
