@@ -1,4 +1,5 @@
 """What the release scripts share: a vsftpd of their own, the clients' command lines, files."""
+import hashlib
 import os
 import random
 import re
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 SERVERS = os.environ.get("SEGFETCH_SERVERS", "/opt/segfetch-servers")
@@ -21,9 +23,9 @@ def program(name):
 
 
 class Vsftpd:
-    """Serves `root` to anonymous users on a free port, each data connection capped at `rate` bytes per second."""
+    """Serves `root` to anonymous users on a free port, each data connection capped at `rate` bytes per second; 0 as `max_per_ip` is no limit."""
 
-    def __init__(self, root, rate):
+    def __init__(self, root, rate, max_per_ip=0):
         self.work = tempfile.mkdtemp(prefix="segfetch-release-")
         os.mkdir(self.path("empty"))
         os.chmod(root, 0o755)
@@ -48,11 +50,15 @@ isolate_network=NO
 allow_writeable_chroot=YES
 connect_from_port_20=NO
 anon_max_rate={rate}
-max_per_ip=0
+max_per_ip={max_per_ip}
 log_ftp_protocol=YES
 xferlog_enable=YES
 vsftpd_log_file={self.path("log")}
 """)
+        self.run()
+
+    def run(self):
+        """Starts it, or starts it again on its port."""
         with open(self.path("out"), "w+") as out:  # it reports errors on descriptor 0
             self.process = subprocess.Popen([program("vsftpd"), self.path("conf")], stdin=out, stdout=out, stderr=out, start_new_session=True)
         for _ in range(500):
@@ -72,14 +78,16 @@ vsftpd_log_file={self.path("log")}
         return "ftp://127.0.0.1:%d/%s" % (self.port, name)
 
     def sessions(self):
-        pid = self.process.pid
-        with open("/proc/%d/task/%d/children" % (pid, pid)) as children:
-            return len(children.read().split())
+        return len(children(self.process.pid))
 
     def delivered(self):
         """Bytes of all downloads, once no session is left that could add to them."""
         while self.sessions():
             time.sleep(0.05)
+        return self.delivered_so_far()
+
+    def delivered_so_far(self):
+        """Bytes of all downloads that have ended, but for those of sessions that were killed."""
         with open(self.path("log"), errors="replace") as log:
             numbers = re.findall(r'(?:OK|FAIL) DOWNLOAD: Client .*, (\d+) bytes, [0-9.]+Kbyte/sec$', log.read(), re.MULTILINE)
         return sum(map(int, numbers))
@@ -94,10 +102,62 @@ vsftpd_log_file={self.path("log")}
         with open(self.path("log"), errors="replace") as log:
             return log.read().count(" OK LOGIN: ")
 
-    def stop(self):
-        self.process.send_signal(signal.SIGKILL)
+    def refused(self):
+        """Connections that were refused because their address had too many."""
+        with open(self.path("log"), errors="replace") as log:
+            return log.read().count('FTP response: Client "127.0.0.1", "421 ')
+
+    def kill(self):
+        """Ends it with all its sessions, two processes each, as a power loss would."""
+        self.process.send_signal(signal.SIGSTOP)  # no session begins any more
+        sessions = children(self.process.pid)
+        for pid in [of_session for session in sessions for of_session in children(session)] + sessions + [self.process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has just ended by itself
+                pass
         self.process.wait()
+
+    def stop(self):
+        self.kill()
         shutil.rmtree(self.work)
+
+
+def children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as listed:
+            return [int(child) for child in listed.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+class Watched:
+    """A running segfetch, whose lines are kept with the seconds since its start."""
+
+    def __init__(self, *arguments):
+        self.began = time.monotonic()
+        self.lines = []
+        self.process = subprocess.Popen([SEGFETCH, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append((self.elapsed(), line.rstrip("\n")))
+
+    def elapsed(self):
+        return time.monotonic() - self.began
+
+    def wait(self, timeout):
+        """The exit code; a run that takes longer is killed, and has none."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            code = None
+        self.reader.join()
+        return code
 
 
 def command(client, url, out, connections, home):
@@ -136,6 +196,11 @@ def write_file(path, length, seed):
 
 def same(path, other):
     return os.path.exists(path) and subprocess.run(["cmp", "-s", path, other]).returncode == 0
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def markdown(heads, rows):

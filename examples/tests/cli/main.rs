@@ -1,6 +1,7 @@
 //! The built command against FTP servers in this process. No test waits by the clock: each waits for a line or a counter.
 
 mod download;
+mod goodbye;
 mod hostile;
 mod json;
 mod names;

@@ -16,7 +16,7 @@ pub enum Fault {
     /// The command, or the greeting, never gets a reply; all that comes after it is read and ignored.
     Silence(&'static str),
     /// The data connection ends after so many bytes of a RETR. Then comes the reply, if there is one; without one the
-    /// control connection is silent from then on.
+    /// control connection is silent from then on. A code of 421 closes the connection.
     Cut {
         /// Bytes sent before the end.
         after: u64,
@@ -32,6 +32,9 @@ pub enum Fault {
     },
     /// The file comes whole and the data connection ends, but the control connection is silent from then on.
     SilentEnd,
+    /// The file comes whole and the data connection ends, and then comes this reply instead of the one that confirms it.
+    /// A code of 421 closes the connection.
+    LastWord(&'static str),
     /// Control and data connection are reset after so many bytes of a RETR, as when a server process is killed.
     Kill {
         /// Bytes sent before.

@@ -249,15 +249,7 @@ impl Session {
 
     async fn misbehave(&mut self, fault: &Fault, verb: &str, arg: &[u8]) -> io::Result<Flow> {
         match fault {
-            Fault::Reply(_, text) if text.starts_with("421") => {
-                self.presence.leave_login();
-                self.reply(text).await?;
-                Ok(Flow::Close)
-            }
-            Fault::Reply(_, text) => {
-                self.reply(text).await?;
-                Ok(Flow::Next)
-            }
+            Fault::Reply(_, text) => self.say(text).await,
             Fault::HangUp(_) => {
                 self.presence.leave_login();
                 Ok(Flow::Close)
@@ -274,6 +266,16 @@ impl Session {
             }
             _ => unreachable!("faults of data are due in transfers only"),
         }
+    }
+
+    /// Sends the reply of a fault, which closes the connection if its code is 421.
+    pub(super) async fn say(&mut self, text: &str) -> io::Result<Flow> {
+        let closes = text.starts_with("421");
+        if closes {
+            self.presence.leave_login();
+        }
+        self.reply(text).await?;
+        Ok(if closes { Flow::Close } else { Flow::Next })
     }
 
     /// Reads and ignores all that comes, until the client goes.

@@ -288,7 +288,8 @@ impl Session {
                 let want = (Pace::quantum(shared.rate()) as u64).min(left) as usize;
                 chunk = 0..plan.node.read_at(position, &mut buffer[..want]);
                 if chunk.is_empty() {
-                    return Ok(if plan.fault == Some(Fault::SilentEnd) { End::Fault } else { End::Complete });
+                    let faulty = matches!(plan.fault, Some(Fault::SilentEnd | Fault::LastWord(_)));
+                    return Ok(if faulty { End::Fault } else { End::Complete });
                 }
             }
             tokio::select! {
@@ -400,12 +401,13 @@ impl Session {
                 }
                 drop(data);
                 match reply {
-                    Some(reply) => {
-                        self.reply(reply).await?;
-                        Ok(Flow::Next)
-                    }
+                    Some(reply) => self.say(reply).await,
                     None => self.fall_silent().await,
                 }
+            }
+            Some(Fault::LastWord(reply)) => {
+                drop(data);
+                self.say(reply).await
             }
             Some(Fault::Kill { .. }) => {
                 data.set_zero_linger()?;
