@@ -100,7 +100,7 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "HOW", value_enum, default_value = "sample")]
     pub(crate) verify: Reread,
 
-    /// Give up after this long without any progress: 90s, 5m, 2h
+    /// Give up after this long without any progress: 90s, 5m, 2h. Waiting for a place on a full server does not count
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5m")]
     pub(crate) patience: Duration,
 

@@ -61,6 +61,9 @@ impl Failure {
         let text = clean(&error.to_string());
         let failure = match (error, target) {
             (DownloadError::Source(error), _) => Self::of_source(error),
+            (DownloadError::Cancelled { .. }, Some(_)) if durable == 0 => {
+                Self::new(Exit::Other, "stopped before anything was kept").advising("Run the same command again to begin.")
+            }
             (DownloadError::Cancelled { .. }, Some(target)) => {
                 let kept = match last.total {
                     Some(total) => format!("{} ({} of {})", percent(durable, total), bytes(durable), bytes(total)),
@@ -72,8 +75,9 @@ impl Failure {
             (DownloadError::Cancelled { .. }, None) => Self::new(Exit::Other, "stopped; what is not in the output is lost"),
             (DownloadError::GaveUp { .. }, Some(_)) => {
                 let advice = match last.total {
-                    Some(total) if durable > 0 => format!("Run the same command again to go on: {} kept.", percent(durable, total)),
-                    _ => "Run the same command again later.".into(),
+                    _ if durable == 0 => "Run the same command again later.".into(),
+                    Some(total) => format!("Run the same command again to go on: {} kept.", percent(durable, total)),
+                    None => format!("Run the same command again to go on: {} kept.", bytes(durable)),
                 };
                 Self::new(Exit::Other, text).advising(advice)
             }
@@ -143,6 +147,22 @@ mod tests {
             failure.to_string(),
             "stopped; 53 % (136.00 MiB of 256.00 MiB) kept in d/f.part\n  Run the same command again to go on."
         );
+    }
+
+    #[test]
+    fn what_does_not_exist_is_not_said_to_be_kept() {
+        let failure = of(&DownloadError::Cancelled { durable: 0 });
+        assert_eq!(failure.to_string(), "stopped before anything was kept\n  Run the same command again to begin.");
+    }
+
+    #[test]
+    fn giving_up_on_a_file_of_unknown_length_says_how_much_is_kept() {
+        let last_error = Box::new(SourceError::new(ErrorClass::Transient, Phase::Body, "no answer"));
+        let error = DownloadError::GaveUp { patience: std::time::Duration::from_secs(1), last: last_error };
+        let mut last = last();
+        last.total = None;
+        let failure = Failure::of(&error, Some(Path::new("d/f")), None, &last);
+        assert_eq!(failure.advice.unwrap(), "Run the same command again to go on: 128.00 MiB kept.");
     }
 
     #[test]

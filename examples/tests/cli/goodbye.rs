@@ -88,7 +88,7 @@ async fn waits(step: &'static str) {
     running.signal(Signal::INT);
     let failed = running.ended().await.expect(130).event("failed");
     assert_eq!(failed["kind"], "interrupted");
-    assert_eq!(failed["advice"], "Run the same command again to go on.");
+    assert_eq!(failed["advice"], "Run the same command again to begin.");
     assert_eq!(names(dir.path()), Vec::<String>::new());
 }
 
