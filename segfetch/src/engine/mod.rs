@@ -21,7 +21,7 @@ mod writer;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 pub use error::DownloadError;
 pub use job::{Canceller, Job};
@@ -42,13 +42,16 @@ pub struct EngineConfig {
     pub max_buffer_bytes: usize,
     /// Threads that write; 2 unless said otherwise.
     pub writers: usize,
+    /// Downloads that run at once; 64 unless said otherwise, at least one. Each holds two open files, and its connections. Those
+    /// that were started later wait their turn, in the order of their start, and have opened nothing yet.
+    pub max_running: usize,
     /// Where files are; the file system unless said otherwise.
     pub volume: Arc<dyn Volume>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { max_buffer_bytes: 16 << 20, writers: 2, volume: Arc::new(OsVolume) }
+        Self { max_buffer_bytes: 16 << 20, writers: 2, max_running: 64, volume: Arc::new(OsVolume) }
     }
 }
 
@@ -65,7 +68,20 @@ struct Inner {
     writers: writer::Writers,
     hosts: hosts::Hosts,
     rate: Arc<rate::RateLimit>,
+    turns: Arc<Semaphore>,
     volume: Arc<dyn Volume>,
+}
+
+impl Inner {
+    /// Waits until one more download may run; `None` if it is cancelled first.
+    async fn turn(&self, cancelled: &mut watch::Receiver<bool>) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            // Never closed, so an error cannot be.
+            turn = Arc::clone(&self.turns).acquire_owned() => turn.ok(),
+            _ = cancelled.wait_for(|&cancelled| cancelled) => None,
+        }
+    }
 }
 
 impl Engine {
@@ -79,6 +95,7 @@ impl Engine {
             writers: writer::Writers::start(config.writers)?,
             hosts: hosts::Hosts::default(),
             rate: Arc::default(),
+            turns: Arc::new(Semaphore::new(config.max_running.clamp(1, Semaphore::MAX_PERMITS))),
             volume: config.volume,
         })))
     }
@@ -93,7 +110,7 @@ impl Engine {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(&self, download: Download) -> Job {
-        let (cancel, cancelled) = watch::channel(false);
+        let (cancel, mut cancelled) = watch::channel(false);
         let (progress_sender, progress) = watch::channel(Progress::default());
         let (events, first) = broadcast::channel(EVENT_BUFFER);
         let rate = Arc::<rate::RateLimit>::default();
@@ -106,7 +123,15 @@ impl Engine {
             progress: progress_sender,
             events,
         };
-        let task = tokio::spawn(run::run(cx, cancelled));
+        let task = tokio::spawn(async move {
+            match cx.engine.turn(&mut cancelled).await {
+                Some(_turn) => run::run(cx, cancelled).await,
+                None => {
+                    cx.set_stage(Stage::Ended);
+                    Err(DownloadError::Cancelled { durable: 0 })
+                }
+            }
+        });
         Job { task, cancel, progress, events: weak, first_events: Some(Events(first)), rate }
     }
 }

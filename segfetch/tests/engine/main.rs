@@ -2,6 +2,7 @@
 
 mod bounds;
 mod changes;
+mod crowds;
 mod downloads;
 mod failures;
 mod interruptions;
