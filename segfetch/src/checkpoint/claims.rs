@@ -104,7 +104,7 @@ impl Claims {
         for block in full {
             self.partial.remove(&block);
         }
-        let tail = (run.end - run.start) & ((1 << self.shift) - 1);
+        let tail = run.end & ((1 << self.shift) - 1);
         if tail != 0 {
             self.partial.insert(behind - 1, tail as u32);
         }

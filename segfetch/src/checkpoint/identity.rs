@@ -9,6 +9,11 @@ use super::record::{MAX_EXTENT, MAX_LABEL_LEN};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub(super) u32);
 
+impl Epoch {
+    /// That of a job which takes no byte any more.
+    pub(super) const CLOSED: Self = Self(u32::MAX);
+}
+
 /// Which file, and which version of it, the bytes of a job are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,13 +1,14 @@
 //! The journal as a file: appended to, and replaced as a whole.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::CorruptJournal;
 use super::StoreError;
 use super::durable::Durable;
 use super::names::Names;
 use super::part::Poison;
+use super::place::{check_place, look, remove_if_there};
 use super::record::{Done, HEADER_LEN, Header, Record, Seed};
 use super::recover::{Journaled, recover_from};
 use crate::sink::{FileId, FileKind, Rename, Volume, VolumeFile, read_full_at, write_all_at};
@@ -54,14 +55,10 @@ impl Journal {
     pub(super) fn find(volume: &dyn Volume, names: &Names) -> Result<Found, StoreError> {
         let path = &names.journal;
         let io = |op| move |e| StoreError::io(op, path, e);
-        let metadata = match volume.metadata(path) {
-            Ok(metadata) if metadata.kind != FileKind::Regular => {
-                return Err(StoreError::NotRegular { path: path.clone(), kind: metadata.kind });
-            }
-            Ok(metadata) => metadata,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            Err(e) => return Err(io("look at")(e)),
-        };
+        let Some(metadata) = look(volume, path)? else { return Ok(Found::Nothing) };
+        if metadata.kind != FileKind::Regular {
+            return Err(StoreError::NotRegular { path: path.clone(), kind: metadata.kind });
+        }
         if metadata.len > MAX_LEN {
             return Ok(Found::Corrupt(CorruptJournal::Long(metadata.len)));
         }
@@ -105,7 +102,7 @@ impl Journal {
             write_all_at(&*file, end, &bytes)?;
             end += bytes.len() as u64;
         }
-        let filled = (end + 1).next_multiple_of(STEP);
+        let filled = end.next_multiple_of(STEP);
         write_zeros(&*file, end, filled)?;
         file.sync_all()?;
         let id = file.metadata()?.id;
@@ -162,20 +159,16 @@ impl Journal {
         Ok(journaled)
     }
 
-    /// Whether the name still stands for this file: another process that took the job over has put its own there.
+    /// Whether its name still stands for it.
     pub(super) fn check_place(&self, volume: &dyn Volume) -> Result<(), StoreError> {
-        match volume.metadata(&self.path) {
-            Ok(found) if found.id == self.id => Ok(()),
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io("look at", &self.path, e)),
-            _ => Err(StoreError::Displaced { path: self.path.clone() }),
-        }
+        check_place(volume, &self.path, self.id)
     }
 
     /// A failure leaves the end where it was: the next append overwrites what this one left.
     fn append(&mut self, record: &Record) -> Result<(), StoreError> {
         let bytes = record.encode(self.seed, self.end);
         let end = self.end + bytes.len() as u64;
-        let filled = self.filled.max((end + 1).next_multiple_of(STEP));
+        let filled = self.filled.max(end.next_multiple_of(STEP));
         write_zeros(&*self.file, self.filled, filled)
             .and_then(|()| {
                 self.filled = filled;
@@ -203,19 +196,19 @@ fn rewrite_at(live: u64) -> u64 {
     (REWRITE_FACTOR * live).clamp(MIN_REWRITE, MAX_LEN / 2)
 }
 
-/// Removes a file, and says whether there was one.
-pub(super) fn remove_if_there(volume: &dyn Volume, path: &Path) -> io::Result<bool> {
-    match volume.unlink(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        other => other.map(|()| true),
-    }
+fn write_zeros(file: &dyn VolumeFile, from: u64, to: u64) -> io::Result<()> {
+    let mut steps = (from..to).step_by(STEP as usize);
+    steps.try_for_each(|at| write_all_at(file, at, &[0; STEP as usize][..(to - at).min(STEP) as usize]))
 }
 
-fn write_zeros(file: &dyn VolumeFile, mut from: u64, to: u64) -> io::Result<()> {
-    while from < to {
-        let n = (to - from).min(STEP);
-        write_all_at(file, from, &[0; STEP as usize][..n as usize])?;
-        from += n;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_is_rewritten_at_four_times_what_it_says_and_long_before_it_is_too_long_to_be_read() {
+        assert_eq!(rewrite_at(0), MIN_REWRITE);
+        assert_eq!(rewrite_at(1 << 20), 4 << 20);
+        assert_eq!(rewrite_at(MAX_LEN), 512 << 20);
     }
-    Ok(())
 }

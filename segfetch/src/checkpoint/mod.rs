@@ -19,6 +19,7 @@ mod names;
 mod open;
 mod options;
 mod part;
+mod place;
 mod publish;
 pub mod record;
 mod recover;

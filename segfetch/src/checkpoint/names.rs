@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn the_files_of_a_job_are_beside_its_target() {
         let names = Names::of(Path::new("dir/name.iso")).unwrap();
-        assert_eq!(names.part, Path::new("dir/name.iso.part"));
+        assert_eq!((&*names.dir, &*names.part), (Path::new("dir"), Path::new("dir/name.iso.part")));
         assert_eq!(names.journal, Path::new("dir/name.iso.part.sfj"));
         assert_eq!(names.unique(2), Path::new("dir/name.iso.2"));
         let here = Names::of(Path::new("name")).unwrap();
@@ -101,8 +101,17 @@ mod tests {
         let (one, other) = ("x".repeat(255), "x".repeat(254) + "y");
         assert_eq!(part_name(&one), part_name(&one));
         assert_ne!(part_name(&one), part_name(&other));
-        assert!(part_name(&one).len() + ".sfj.new".len() <= MAX_NAME_LEN);
+        assert_eq!(part_name(&one).len() + ".sfj.new".len(), MAX_NAME_LEN);
         let cut = part_name(&"\u{fc}".repeat(127));
         assert!(cut.starts_with('\u{fc}') && cut.len() + ".sfj.new".len() <= MAX_NAME_LEN);
+        let just_fits = "x".repeat(MAX_NAME_LEN - LONGEST_SUFFIX.len());
+        assert_eq!(part_name(&just_fits), just_fits.clone() + ".part");
+        assert_ne!(part_name(&(just_fits.clone() + "x")), just_fits + "x.part");
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_shortened_too() {
+        let name = OsStr::from_bytes(&[0x80; 255]);
+        assert_eq!(shorten(name).len(), "~0123456789abcdef".len(), "nothing of it is sure to be whole");
     }
 }

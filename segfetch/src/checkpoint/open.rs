@@ -7,10 +7,13 @@ use super::durable::Frozen;
 use super::journal::{Found, Journal};
 use super::names::Names;
 use super::part::{PartFile, Poison};
-use super::publish::{check_target, look, publish, remove_journal, sync_dir};
+use super::place::{look, sync_dir};
+use super::publish::{check_target, publish, remove_journal};
 use super::recover::Journaled;
 use super::verify::bad_blocks;
-use super::{BlockSums, Finished, FreshJob, JobStore, OnDamage, Opened, Recovered, StoreError, StoreOptions};
+use super::{
+    BlockClaim, BlockSums, Finished, FreshJob, JobStore, OnDamage, Opened, Recovered, StoreError, StoreOptions,
+};
 use crate::sink::{FileKind, Locking, Metadata, Volume, VolumeFile};
 
 /// How often the part is looked for again because it was renamed or removed between two looks.
@@ -132,9 +135,10 @@ fn resume(
     let bad = bad_blocks(&*file, &journaled, options.verify);
     let Journaled { header, identity, mut claims, aux, done, clean, .. } = journaled;
     // A block that reaches behind the end of the part has a checksum of bytes that are not there.
-    let end_of = |claim: &super::BlockClaim| (claim.block << header.block_shift) + u64::from(claim.len);
-    if !bad.is_empty() || claims.blocks().any(|claim| end_of(&claim) > metadata.len) {
-        claims.retain(|claim| end_of(&claim) <= metadata.len && bad.binary_search(&claim.block).is_err());
+    let end_of = |claim: BlockClaim| (claim.block << header.block_shift) + u64::from(claim.len);
+    let is_there = |claim: BlockClaim| end_of(claim) <= metadata.len && bad.binary_search(&claim.block).is_err();
+    if !claims.blocks().all(is_there) {
+        claims.retain(is_there);
     }
     let durable = claims.have();
     let mut dropped = have;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::durable::Frozen;
+use super::place::check_place;
 use super::record::MAX_EXTENT;
 use super::{BlockSums, Epoch, StoreError};
 use crate::sink::{FileId, Volume, VolumeFile, read_full_at, write_all_at};
@@ -116,6 +117,19 @@ impl PartFile {
         read_full_at(&*self.file, offset, buf).map_err(|e| StoreError::io("read", &self.path, e))
     }
 
+    /// Reads what was written in this epoch, while the job goes on and after it has finished.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleEpoch`] if the job has started over; those of the system.
+    pub fn read_of(&self, epoch: Epoch, offset: u64, buf: &mut [u8]) -> Result<usize, StoreError> {
+        let n = self.read_at(offset, buf)?;
+        // Looked at afterwards: who starts over empties the file under the lock of the epoch.
+        match self.epoch() {
+            now if now == epoch || now == Epoch::CLOSED => Ok(n),
+            _ => Err(StoreError::StaleEpoch { path: self.path.clone() }),
+        }
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while it was held can only have left bytes on the disk that nothing claims.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -146,13 +160,6 @@ impl PartFile {
 
     /// Whether `path` still stands for this file.
     pub(super) fn check_place(&self, volume: &dyn Volume) -> Result<(), StoreError> {
-        match volume.metadata(&self.path) {
-            Ok(found) if found.id == self.id => Ok(()),
-            Ok(_) => Err(StoreError::Displaced { path: self.path.clone() }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Err(StoreError::Displaced { path: self.path.clone() })
-            }
-            Err(e) => Err(StoreError::io("look at", &self.path, e)),
-        }
+        check_place(volume, &self.path, self.id)
     }
 }

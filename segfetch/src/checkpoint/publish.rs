@@ -3,24 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::journal::{Journal, remove_if_there};
+use super::journal::Journal;
 use super::names::Names;
 use super::part::PartFile;
+use super::place::{look, remove_if_there, sync_dir};
 use super::record::Done;
 use super::{IfExists, StoreError};
 use crate::sink::{FileKind, Metadata, Rename, Volume};
 
 /// Most names that are tried before the search for a free one is given up.
 const MAX_UNIQUE: u32 = 100_000;
-
-/// What has the name of a target.
-pub(super) fn look(volume: &dyn Volume, path: &std::path::Path) -> Result<Option<Metadata>, StoreError> {
-    match volume.metadata(path) {
-        Ok(found) => Ok(Some(found)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(StoreError::io("look at", path, e)),
-    }
-}
 
 /// Whether a download to this target can end well, as far as can be told now.
 pub(super) fn check_target(volume: &dyn Volume, names: &Names, policy: IfExists) -> Result<(), StoreError> {
@@ -92,8 +84,4 @@ pub(super) fn remove_journal(volume: &dyn Volume, names: &Names) -> Result<(), S
         }
     }
     Ok(())
-}
-
-pub(super) fn sync_dir(volume: &dyn Volume, names: &Names) -> Result<(), StoreError> {
-    volume.sync_dir(&names.dir).map_err(|e| StoreError::io("save the directory", &names.dir, e))
 }

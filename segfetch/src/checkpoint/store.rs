@@ -9,6 +9,7 @@ use super::journal::Journal;
 use super::names::Names;
 use super::open;
 use super::part::{PartFile, Poison};
+use super::place;
 use super::publish::{self, publish};
 use super::record::{Done, Header, MAX_AUX_LEN, MAX_DIGEST_LEN, Record};
 use super::{BlockSums, Claims, Epoch, Identity, StoreError, StoreOptions};
@@ -328,7 +329,7 @@ impl JobStore {
         }
         let chosen = publish::choose(&*self.volume, &self.names, self.options.if_exists)?;
         // From here on a late write could only do harm.
-        self.part.lock().epoch = Epoch(u32::MAX);
+        self.part.lock().epoch = Epoch::CLOSED;
         let (file, path) = (self.part.file(), self.part.path());
         file.set_len(completed.len).map_err(|e| StoreError::io("set the length of", path, e))?;
         if let Some(time) = completed.modified {
@@ -350,13 +351,13 @@ impl JobStore {
     /// Those of the system. What is left then does not stand in the way of a new download.
     pub fn discard(self) -> Result<(), StoreError> {
         self.part.check_place(&*self.volume)?;
-        self.part.lock().epoch = Epoch(u32::MAX);
+        self.part.lock().epoch = Epoch::CLOSED;
         // An empty part is nothing to anybody, whether a journal is beside it or not.
         let (file, path) = (self.part.file(), self.part.path());
         file.set_len(0).and_then(|()| file.sync_all()).map_err(|e| StoreError::io("empty", path, e))?;
         publish::remove_journal(&*self.volume, &self.names)?;
         self.volume.unlink(path).map_err(|e| StoreError::io("remove", path, e))?;
-        publish::sync_dir(&*self.volume, &self.names)
+        place::sync_dir(&*self.volume, &self.names)
     }
 
     /// Refuses to work on a disk that failed, or on files that others have replaced.
@@ -411,7 +412,7 @@ impl JobStore {
             set_len(0)?;
         }
         if let Some(extent) = self.identity.extent {
-            if self.options.preallocate && extent > 0 {
+            if self.options.preallocate {
                 // A file system that cannot reserve, or not as much, still takes the bytes as they come.
                 let _ = file.allocate(extent);
             }

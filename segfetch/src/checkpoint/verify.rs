@@ -42,7 +42,7 @@ fn sample(journaled: &Journaled, n: u32) -> impl Fn(u64, u64) -> bool {
     let mut latest = RangeSet::new();
     for range in journaled.latest.iter().rev() {
         let room = LATEST.saturating_sub(latest.total());
-        let blocks = range.start >> shift..((range.end - 1) >> shift) + 1;
+        let blocks = range.start >> shift..range.end.div_ceil(1 << shift);
         latest.insert(blocks.start.max(blocks.end.saturating_sub(room))..blocks.end);
     }
     move |index, block| Some(index % stride) == phase || latest.contains(block)

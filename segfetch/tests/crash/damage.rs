@@ -89,7 +89,7 @@ fn a_shorter_part_keeps_the_whole_blocks_that_it_has() {
 }
 
 #[test]
-fn a_part_that_is_no_regular_file_is_named_and_left_alone() {
+fn a_part_or_a_journal_that_is_no_regular_file_is_named_and_left_alone() {
     let (dir, target) = half_done();
     let part = target.with_extension("part");
     let elsewhere = dir.path().join("elsewhere");
@@ -109,7 +109,16 @@ fn a_part_that_is_no_regular_file_is_named_and_left_alone() {
     assert_eq!(kind(open(&target)), FileKind::Other);
     fs::remove_file(&part).unwrap();
     fs::rename(&elsewhere, &part).unwrap();
-    resume(os(), &target, options(1));
+    let (_, recovered) = resume(os(), &target, options(1));
+    assert_eq!(recovered.have.total(), 2 * BLOCK + 2048 + 10);
+
+    let journal = target.with_extension("part.sfj");
+    fs::rename(&journal, &elsewhere).unwrap();
+    fs::create_dir(&journal).unwrap();
+    assert_eq!(kind(open(&target)), FileKind::Directory);
+    fs::remove_dir(&journal).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &journal).unwrap();
+    assert_eq!(kind(open(&target)), FileKind::Symlink);
 }
 
 #[test]

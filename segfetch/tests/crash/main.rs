@@ -9,5 +9,7 @@ mod faults;
 mod job;
 mod journal;
 mod journal_bytes;
+mod lengths;
+mod moments;
 mod sim;
 mod store;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use segfetch::checkpoint::{Completed, IfExists, JobStore, Opened, StoreError, Verify};
-use segfetch::sink::{FileKind, MemoryVolume, Metadata, OsVolume, Rename, Volume, VolumeFile};
+use segfetch::sink::{FileKind, MemoryVolume, OsVolume, Rename, Volume};
 
 use crate::job::*;
 
@@ -60,6 +60,9 @@ fn an_interrupted_download_goes_on_to_the_byte_and_gets_its_name_when_it_is_comp
     let epoch = part.epoch();
     assert_eq!(store.finish(&completed).unwrap(), target);
     assert!(matches!(part.write_at(epoch, 0, b"late"), Err(StoreError::StaleEpoch { .. })));
+    let mut bytes = [0; 10];
+    assert_eq!(part.read_of(epoch, LEN - 7, &mut bytes).unwrap(), 7, "it can still be read");
+    assert_eq!(bytes[..7], *content(1, LEN - 7..LEN));
     assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
     assert_eq!(fs::metadata(&target).unwrap().modified().unwrap(), modified);
     assert_eq!(names(dir.path()), ["file"]);
@@ -96,6 +99,8 @@ fn an_empty_file_and_one_of_unknown_length_end_well() {
     assert_eq!(fs::metadata(store.part_path()).unwrap().len(), 6000);
     assert!(matches!(write(&store, 1, 5000..6001), Err(StoreError::BeyondEnd { end: 6001, extent: 6000, .. })));
     assert!(matches!(store.update_identity(identity(1, Some(4999))), Err(StoreError::BeyondEnd { .. })));
+    store.update_identity(identity(1, Some(5000))).unwrap();
+    store.update_identity(identity(1, Some(6000))).unwrap();
     write(&store, 1, 5000..6000).unwrap();
     store.finish(&Completed::new(6000)).unwrap();
     assert_eq!(fs::read(&unknown).unwrap(), content(1, 0..6000));
@@ -147,8 +152,14 @@ fn a_late_write_of_an_old_epoch_is_refused_and_its_claims_are_void() {
     let (part, old) = (store.part(), store.part().epoch());
     let epoch = store.new_epoch(identity(2, Some(LEN))).unwrap();
     assert!(matches!(part.write_at(old, 0, content(1, 0..10)), Err(StoreError::StaleEpoch { .. })));
+    assert!(matches!(part.read_of(old, 0, &mut [0; 10]), Err(StoreError::StaleEpoch { .. })));
     assert_eq!((store.have().total(), part.written()), (0, 0));
     part.write_at(epoch, BLOCK, content(2, BLOCK..3 * BLOCK)).unwrap();
+    let mut bytes = [0; 10];
+    assert_eq!(
+        (part.read_of(epoch, BLOCK, &mut bytes).unwrap(), &bytes),
+        (10, content(2, BLOCK..BLOCK + 10).try_into().unwrap())
+    );
     store.checkpoint().unwrap();
     drop((store, part));
     let (store, recovered) = resume(os(), &target, options(1));
@@ -285,12 +296,26 @@ fn bytes_of_the_source_are_kept_through_runs_and_rewrites_of_the_journal() {
     assert!(lengths.iter().all(|&len| len <= 256 << 10), "rewritten when it is too long: {lengths:?}");
     assert!(lengths.iter().any(|&len| len > 200 << 10), "and not sooner: {lengths:?}");
     assert!(matches!(store.set_aux(&vec![0; (256 << 10) + 1]), Err(StoreError::TooLong { .. })));
+    store.set_aux(&vec![0; 256 << 10]).unwrap();
+    store.set_aux(&[39; 40_000]).unwrap();
     write(&store, 1, 2 * BLOCK + 2048..3 * BLOCK).unwrap();
     store.checkpoint().unwrap();
     drop(store);
     let (_, recovered) = resume(os(), &target, options(1));
     assert_eq!(recovered.aux, Some(vec![39; 40_000]));
     assert_eq!(ranges(&recovered.have), [0..3 * BLOCK, 4 * BLOCK..4 * BLOCK + 10]);
+}
+
+#[test]
+fn a_digest_that_no_record_can_hold_is_refused_before_anything_is_done() {
+    let (_dir, target) = half_done();
+    let (mut store, _) = resume(os(), &target, options(1));
+    write_rest(&store, 1, LEN).unwrap();
+    let mut completed = Completed::new(LEN);
+    completed.digest = Some(vec![1; 257]);
+    assert!(matches!(store.finish(&completed), Err(StoreError::TooLong { len: 257, limit: 256, .. })));
+    completed.digest = Some(vec![1; 256]);
+    assert_eq!(store.finish(&completed).unwrap(), target);
 }
 
 #[test]
@@ -321,94 +346,6 @@ fn thousands_of_checkpoints_leave_a_short_journal_and_an_exact_claim() {
     full.verify = Verify::Full;
     let (_, recovered) = resume(Arc::new(volume), Path::new("file"), full);
     assert_eq!(ranges(&recovered.have), [0..8000]);
-}
-
-/// The real file system, where something happens at a bad moment.
-#[derive(Debug)]
-struct Meddling {
-    rename: fn(&Path, &Path, Rename) -> io::Result<()>,
-    opened: fn(&Path),
-}
-
-/// There is no atomic rename that spares the target, and the power fails between the two steps that take its place.
-const LINKS_THEN_FAILS: Meddling = Meddling {
-    rename: |from, to, how| match how {
-        Rename::Replace => OsVolume.rename(from, to, how),
-        Rename::NoReplace => fs::hard_link(from, to).and(Err(io::Error::other("power lost"))),
-    },
-    opened: |_| (),
-};
-
-impl Volume for Meddling {
-    fn rename(&self, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
-        (self.rename)(from, to, how)
-    }
-    fn open(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
-        let file = OsVolume.open(path);
-        (self.opened)(path);
-        file
-    }
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
-        OsVolume.create_new(path)
-    }
-    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        OsVolume.metadata(path)
-    }
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        OsVolume.unlink(path)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        OsVolume.sync_dir(dir)
-    }
-    fn free_space(&self, dir: &Path) -> io::Result<Option<u64>> {
-        OsVolume.free_space(dir)
-    }
-}
-
-#[test]
-fn a_part_that_has_its_name_already_and_the_old_one_still_is_finished() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("file");
-    let mut store = begin(Arc::new(LINKS_THEN_FAILS), &target, options(1), 1, LEN);
-    write_rest(&store, 1, LEN).unwrap();
-    store.finish(&Completed::new(LEN)).unwrap_err();
-    drop(store);
-    assert_eq!(names(dir.path()), ["file", "file.part", "file.part.sfj"]);
-    let Ok(Opened::Finished(finished)) = open(&target) else { panic!("not finished") };
-    assert_eq!((finished.path, finished.len), (target.clone(), LEN));
-    assert_eq!(names(dir.path()), ["file"]);
-    assert_eq!(fs::read(&target).unwrap(), content(1, 0..LEN));
-}
-
-#[test]
-fn a_part_that_was_moved_away_between_its_opening_and_its_locking_is_not_taken_for_the_job_s() {
-    let (_dir, target) = half_done();
-    let opened = |path: &Path| {
-        if path.extension().is_some_and(|extension| extension == "part") {
-            fs::rename(path, path.with_extension("elsewhere")).unwrap();
-        }
-    };
-    let volume = Arc::new(Meddling { opened, ..LINKS_THEN_FAILS });
-    assert!(matches!(JobStore::open(volume, &target, options(1)), Err(StoreError::PartMissing { .. })));
-}
-
-#[test]
-fn a_file_that_took_the_name_between_the_record_and_the_rename_is_spared_until_it_may_be_replaced() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("file");
-    let mut store = begin(Arc::new(LINKS_THEN_FAILS), &target, options(1), 1, LEN);
-    write_rest(&store, 1, LEN).unwrap();
-    store.finish(&Completed::new(LEN)).unwrap_err();
-    drop(store);
-    fs::remove_file(&target).unwrap();
-    fs::write(&target, "mine").unwrap();
-    assert!(matches!(open(&target), Err(StoreError::TargetExists { .. })));
-    assert_eq!(fs::read(&target).unwrap(), b"mine");
-    let mut unique = options(1);
-    unique.if_exists = IfExists::Unique;
-    let Ok(Opened::Finished(finished)) = JobStore::open(os(), &target, unique) else { panic!("not finished") };
-    assert_eq!(fs::read(&finished.path).unwrap(), content(1, 0..LEN));
-    assert_eq!(names(dir.path()), ["file", "file.1"]);
 }
 
 #[test]
