@@ -53,6 +53,8 @@ struct World {
     refused: bool,
     /// A transfer was told where to start, and nothing has been heard since.
     unheard: bool,
+    /// A transfer was started along with the questions about its file, which are not answered.
+    facts_due: bool,
     /// Questions and transfers that were begun and have not come to an end.
     open: u32,
 }
@@ -61,6 +63,8 @@ struct World {
 enum Data {
     None,
     Connecting,
+    /// It stands, and no transfer uses it.
+    Waiting,
     Open,
 }
 
@@ -83,8 +87,17 @@ pub(crate) fn run(data: &[u8]) {
     quirks.no_epsv = flags & 8 != 0;
     let now = Instant::now();
     let machine = Connection::new(now, config, quirks);
-    let mut world =
-        World { machine, now, wait: None, data: Data::None, failed: None, refused: false, unheard: false, open: 0 };
+    let mut world = World {
+        machine,
+        now,
+        wait: None,
+        data: Data::None,
+        failed: None,
+        refused: false,
+        unheard: false,
+        facts_due: false,
+        open: 0,
+    };
     world.poll();
     while let Some(operation) = bytes.next() {
         world.step(operation, &mut bytes);
@@ -96,14 +109,14 @@ impl World {
     fn step(&mut self, operation: u8, more: &mut impl Iterator<Item = u8>) {
         let argument = more.next().unwrap_or(0);
         let path = Path::new(if argument & 1 == 0 { vec!["f"] } else { vec!["d", "e", "f"] }).expect("a valid path");
-        match operation % 14 {
+        match operation % 16 {
             0..=2 => {
                 let reply = REPLIES[usize::from(argument) % REPLIES.len()];
                 self.input(Input::Received(&mut BytesMut::from(format!("{reply}\r\n").as_bytes())));
             }
             3 => self.input(Input::Received(&mut BytesMut::from(&[argument][..]))),
             4 if self.data == Data::Connecting => {
-                self.data = Data::Open;
+                self.data = if self.machine.is_prearmed() { Data::Waiting } else { Data::Open };
                 self.input(Input::DataConnected);
             }
             4 | 5 => {
@@ -113,7 +126,7 @@ impl World {
                     self.input(Input::DataRead(window.clamp(1, u64::from(argument).max(1) * 64)));
                 }
             }
-            6 if self.data == Data::Open => {
+            6 if matches!(self.data, Data::Open | Data::Waiting) => {
                 self.data = Data::None;
                 let broken = DataEnd::Broken(ErrorKind::ConnectionReset);
                 self.input(Input::DataEnded(if argument & 1 == 0 { DataEnd::Eof } else { broken }));
@@ -142,9 +155,10 @@ impl World {
                 let exact = (argument & 2 != 0).then_some(u64::from(argument) + 100);
                 let started = self.machine.retrieve(self.now, u64::from(argument & 0xf0), exact);
                 self.unheard = started.is_ok() && (argument >= 16 || exact.is_some());
+                self.facts_due &= started.is_err();
                 self.began(started);
             }
-            _ => match argument % 4 {
+            13 => match argument % 4 {
                 0 => self.machine.quit(self.now),
                 1 => drop(self.machine.check(self.now, Duration::from_secs(1))),
                 _ => {
@@ -152,6 +166,24 @@ impl World {
                     self.open = 0;
                 }
             },
+            14 => match self.machine.prearm(self.now) {
+                Ok(()) | Err(Error::Misuse(_)) => {}
+                Err(error) => self.failed_with(&error),
+            },
+            _ => {
+                let exact = (argument & 2 != 0).then_some(u64::from(argument) + 100);
+                let ready = self.machine.is_ready_for(&path);
+                let started = self.machine.retrieve_at_once(self.now, &path, u64::from(argument & 0xf0), exact);
+                assert_eq!(started.is_ok(), ready);
+                if ready {
+                    self.unheard = argument >= 16 || exact.is_some();
+                    self.facts_due = true;
+                    // The facts, and what becomes of the transfer.
+                    self.open += 1;
+                    self.data = if self.data == Data::Waiting { Data::Open } else { self.data };
+                }
+                self.began(started);
+            }
         }
         self.poll();
     }
@@ -205,6 +237,10 @@ impl World {
     fn event(&mut self, event: &Event) {
         match event {
             Event::LoggedIn | Event::Accepted => {}
+            Event::Facts(_) => {
+                self.facts_due = false;
+                self.open = self.open.checked_sub(1).expect("facts that nobody asked for");
+            }
             Event::LoginRefused { .. } => {
                 assert!(!self.refused);
                 self.refused = true;
@@ -217,10 +253,14 @@ impl World {
     fn check(&self) {
         let streaming = self.machine.may_read().is_some();
         assert!(!streaming || self.data == Data::Open);
+        assert!(!streaming || !self.facts_due, "reads of a file that may be another one");
         assert!(!streaming || !self.unheard, "reads from a start that the server has not confirmed");
         if self.machine.is_settled() {
             assert!(self.machine.is_logged_in() && self.machine.is_alive() && self.failed.is_none() && !self.refused);
-            assert_eq!(self.data, Data::None, "a settled session has no data connection");
+            let ahead = matches!(self.data, Data::Connecting | Data::Waiting);
+            assert_eq!(ahead, self.machine.is_prearmed(), "a data connection that is not needed");
+            assert_ne!(self.data, Data::Open, "a settled session has a data connection");
+            assert!(!ahead || self.wait.is_some(), "a data connection is kept for ever");
             assert_eq!(self.open, 0, "a settled session owes an outcome");
         } else if self.machine.is_alive() && !streaming {
             assert!(self.wait.is_some(), "a wait without a deadline");

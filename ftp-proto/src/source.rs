@@ -122,6 +122,29 @@ impl FtpSource {
     }
 }
 
+impl FtpSource {
+    /// Opens on a session that has a data connection ready; `None` if there is none, or it did not come about.
+    async fn open_at_once(&self, request: &OpenRequest) -> Result<Option<Box<dyn RangeReader>>, SourceError> {
+        let Asker { client, path, .. } = &self.asker;
+        let exact = exact_end(request);
+        let rang = exact.filter(|_| self.has_rang());
+        let Some(download) = client.download_at_once(path, request.start, rang).await else { return Ok(None) };
+        let opened = self.check(request, download.facts())?;
+        if request.start > 0 && download.facts().size == Some(request.start) {
+            return Ok(Some(Box::new(FtpReader::at_the_end(opened))));
+        }
+        let opened = rang.into_iter().fold(opened, Opened::with_ends_at);
+        Ok(Some(Box::new(FtpReader::new(self.asker.clone(), opened, download, exact))))
+    }
+}
+
+fn exact_end(request: &OpenRequest) -> Option<u64> {
+    match request.end {
+        End::Exact(end) if end > request.start => Some(end),
+        _ => None,
+    }
+}
+
 fn extent(facts: &FileFacts) -> Extent {
     facts.size.map_or(Extent::Unknown, Extent::Known)
 }
@@ -153,6 +176,9 @@ impl RangeSource for FtpSource {
     }
 
     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        if let Some(reader) = self.open_at_once(&request).await? {
+            return Ok(reader);
+        }
         let mut try_rang = true;
         loop {
             let prepared = self
@@ -167,10 +193,7 @@ impl RangeSource for FtpSource {
             if size.is_some_and(|size| start == size && size > 0) {
                 return Ok(Box::new(FtpReader::at_the_end(opened)));
             }
-            let exact = match request.end {
-                End::Exact(end) if end > start => Some(end),
-                _ => None,
-            };
+            let exact = exact_end(&request);
             let rang =
                 exact.filter(|end| try_rang && prepared.can_end_exactly() && size.is_some_and(|size| *end <= size));
             match prepared.start(start, rang).await {

@@ -9,6 +9,7 @@ use super::error::{OpenError, ReadError};
 use super::face::Client;
 use super::lease::Lease;
 use super::session::Got;
+use super::site::Port;
 use crate::conn::{Ending, Event, FileFacts, Restart};
 use crate::wire::Path;
 
@@ -59,7 +60,7 @@ impl Prepared {
         }
         let prepared = if start > 0 && exact_end.is_none() { self.prove_restart(start).await? } else { self };
         let (lease, facts) = prepared.transfer(start, exact_end).await?;
-        Ok(Download { lease: Some(lease), facts, start, received: 0, end: None })
+        Ok(Download::new(lease, facts, start))
     }
 
     /// Makes the data connection; by `PASV` if the port that `EPSV` named cannot be reached. Some NAT helpers open the port
@@ -75,7 +76,7 @@ impl Prepared {
         drop(lease);
         let pool = &client.site.pool;
         pool.learn(|quirks| quirks.no_epsv = true);
-        let (mut lease, facts) = client.site.ask(&path, true).await?;
+        let (mut lease, facts) = client.site.ask(&path, Port::Always).await?;
         let started = lease.start(start, exact_end, exists(&facts)).await;
         if let Err(OpenError::DataConnection(_)) = started {
             lease.machine.quirks_mut().no_epsv = false;
@@ -85,7 +86,9 @@ impl Prepared {
     }
 
     /// Makes sure that the server starts where it is asked to.
-    async fn prove_restart(self, start: u64) -> Result<Self, OpenError> {
+    async fn prove_restart(mut self, start: u64) -> Result<Self, OpenError> {
+        // Another session may have done so while this one logged in.
+        self.lease.machine.quirks_mut().absorb(&self.client.site.pool.quirks());
         let quirks = self.lease.machine.quirks();
         let size = match (quirks.restart, self.facts.size) {
             (Restart::Refused | Restart::Lies, _) => return Err(OpenError::StartRefused(None)),
@@ -95,6 +98,7 @@ impl Prepared {
         };
         let Self { client, path, mut lease, .. } = self;
         let lies = fetch_last_byte(&mut lease, size).await?;
+        client.site.pool.learn(|quirks| quirks.absorb(lease.machine.quirks()));
         // The port has been used up, so it is armed again; a file that grew meanwhile proves nothing.
         lease.settle().await;
         let (lease, facts) = if lease.is_settled() {
@@ -103,7 +107,7 @@ impl Prepared {
             (lease, facts)
         } else {
             drop(lease);
-            client.site.ask(&path, true).await?
+            client.site.ask(&path, Port::Always).await?
         };
         if lies && facts.size == Some(size) {
             client.site.pool.learn(|quirks| quirks.restart = Restart::Lies);
@@ -164,6 +168,12 @@ impl fmt::Debug for Download {
 }
 
 impl Download {
+    pub(super) fn new(mut lease: Lease, facts: FileFacts, start: u64) -> Self {
+        // Whoever ends it early goes on elsewhere, as a rule.
+        lease.again = true;
+        Self { lease: Some(lease), facts, start, received: 0, end: None }
+    }
+
     /// What the server said about the file just before the transfer.
     pub fn facts(&self) -> &FileFacts {
         &self.facts
@@ -236,6 +246,10 @@ impl Download {
     }
 
     fn end_with(&mut self, end: Result<(), ReadError>) {
+        let position = self.position();
+        if let Some(lease) = &mut self.lease {
+            lease.again = end.is_ok() && self.facts.size.is_some_and(|size| position < size);
+        }
         self.end.get_or_insert(end);
         self.lease = None;
     }

@@ -8,7 +8,7 @@ use super::config::Config;
 use super::download::{Download, Prepared};
 use super::error::{ErrorClass, OpenError};
 use super::pool::Pool;
-use super::site::Site;
+use super::site::{Port, Site};
 use crate::conn::{Credentials, FileFacts, Quirks};
 use crate::wire::{Arg, Path, Secret, Url};
 
@@ -46,7 +46,7 @@ impl Client {
 
     /// A client of a server by its name or address (IPv6 without brackets).
     pub fn with_credentials(host: &str, port: u16, credentials: Credentials, config: Config) -> Self {
-        let pool = Pool::new(config.limits);
+        let pool = Pool::new(config.limits, config.prearm);
         Self { site: Arc::new(Site { host: host.to_owned(), port, credentials, config, pool, turn: Mutex::default() }) }
     }
 
@@ -69,7 +69,7 @@ impl Client {
     /// # Errors
     /// [`OpenError`]: there is no session, or the server says that there is no such file.
     pub async fn probe(&self, path: &Path) -> Result<FileFacts, OpenError> {
-        let (_lease, facts) = self.site.ask(named(path)?, false).await?;
+        let (_lease, facts) = self.site.probe(named(path)?).await?;
         match &facts.refusal {
             _ if facts.is_directory => Err(OpenError::Directory),
             Some(reply) => Err(OpenError::Refused { reply: reply.clone(), exists: false }),
@@ -84,7 +84,7 @@ impl Client {
     /// # Errors
     /// [`OpenError`]; a refusal of the file itself comes with [`Prepared::start`].
     pub async fn prepare(&self, path: &Path) -> Result<Prepared, OpenError> {
-        let (lease, facts) = self.site.ask(named(path)?, true).await?;
+        let (lease, facts) = self.site.ask(named(path)?, Port::Always).await?;
         if facts.is_directory {
             return Err(OpenError::Directory);
         }
@@ -101,7 +101,12 @@ impl Client {
         let mut turn = None;
         loop {
             let before = self.site.pool.live();
-            let started = async { self.prepare(path).await?.start(from, None).await };
+            let started = async {
+                match self.download_at_once(path, from, None).await {
+                    Some(download) => Ok(download),
+                    None => self.prepare(path).await?.start(from, None).await,
+                }
+            };
             let error = match started.await {
                 Ok(download) => return Ok(download),
                 Err(error) => error,
@@ -127,6 +132,14 @@ impl Client {
         }
     }
 
+    /// Starts a download on a session that has a port or a data connection ready, and asks what the file is along with it.
+    /// `None`: there is no such session, or it did not come about; [`prepare`](Self::prepare) takes its time and finds out why.
+    pub(crate) async fn download_at_once(&self, path: &Path, start: u64, exact_end: Option<u64>) -> Option<Download> {
+        let mut lease = self.site.take_ready(path, start, exact_end)?;
+        let facts = lease.start_at_once(path, start, exact_end).await?;
+        Some(Download::new(lease, facts, start))
+    }
+
     /// What was learned about the server so far.
     pub fn quirks(&self) -> Quirks {
         self.site.pool.quirks()
@@ -140,6 +153,11 @@ impl Client {
     /// Sessions that are ready for use at once.
     pub fn idle_sessions(&self) -> usize {
         self.site.pool.idle()
+    }
+
+    /// Those of them that have made a data connection in advance, or are making it.
+    pub fn prearmed_sessions(&self) -> usize {
+        self.site.pool.prearmed()
     }
 }
 

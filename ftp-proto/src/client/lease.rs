@@ -19,6 +19,8 @@ pub(super) struct Lease {
     pool: Arc<Pool>,
     /// How long somebody may wait for it to be in step again.
     pub(super) handover: Duration,
+    /// Another transfer is likely to follow soon.
+    pub(super) again: bool,
 }
 
 impl Deref for Lease {
@@ -38,14 +40,14 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.pool.give_back(session);
+            self.pool.give_back(session, self.again);
         }
     }
 }
 
 impl Lease {
     pub(super) fn new(session: Session, pool: Arc<Pool>, handover: Duration) -> Self {
-        Self { session: Some(session), pool, handover }
+        Self { session: Some(session), pool, handover, again: false }
     }
 
     pub(super) async fn event(&mut self) -> Result<Event, Error> {
@@ -84,6 +86,20 @@ impl Lease {
                 None => Ok(()),
             },
             _ => Ok(()),
+        }
+    }
+
+    /// Asks what a file is and starts its transfer in one go. `None`: it did not come about, for whatever reason; whoever wants
+    /// to know asks step by step.
+    pub(super) async fn start_at_once(&mut self, path: &Path, start: u64, exact_end: Option<u64>) -> Option<FileFacts> {
+        self.machine.retrieve_at_once(now(), path, start, exact_end).ok()?;
+        let mut facts = None;
+        loop {
+            match poll_fn(|cx| self.poll_opening(cx)).await.ok()? {
+                Event::Facts(told) => facts = Some(told),
+                Event::Accepted => return facts,
+                _ => return None,
+            }
         }
     }
 

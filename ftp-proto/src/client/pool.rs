@@ -9,20 +9,30 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use super::config::Limits;
+use super::config::{Limits, Prearm};
 use super::session::{Session, now};
 use crate::conn::Quirks;
 use crate::wire::Path;
 
+/// A round trip from which on a data connection is made in advance: three of them can be felt.
+const FAR: Duration = Duration::from_millis(10);
+/// Data connections made in advance and not used, in all sessions together: passive ports are few on some servers.
+const MAX_PREARMED: usize = 2;
+/// After so many in a row that nobody used there are no more.
+const MAX_IN_VAIN: u8 = 4;
+/// A session that is used again after no longer than this would have used a data connection.
+const SOON: Duration = Duration::from_secs(10);
+
 /// What all sessions of one server and account share.
 ///
-/// One task drives sessions that are being retired, and watches idle ones: a server that hangs up is noticed at once, and
-/// what is idle for too long says goodbye. The task lives as long as there is such a session. Where there is no runtime a
+/// One task drives sessions that are being retired, and watches idle ones: a server that hangs up is noticed at once, what is
+/// idle for too long says goodbye, and what is likely to be used soon makes a data connection in advance. The task lives as long as there is such a session. Where there is no runtime a
 /// session that needs more driving is closed instead.
 #[derive(Debug)]
 pub(super) struct Pool {
     state: Mutex<State>,
     limits: Limits,
+    prearm: Prearm,
     /// A session became idle, or ceased to be.
     changed: Notify,
     live: Arc<Live>,
@@ -48,7 +58,7 @@ impl Drop for Slot {
 #[derive(Default)]
 struct State {
     idle: Vec<Idle>,
-    retiring: Vec<Session>,
+    retiring: Vec<Retiring>,
     /// Callers that wait for one of `retiring`.
     waiting: usize,
     task: Option<Task>,
@@ -57,6 +67,8 @@ struct State {
     quirks: Quirks,
     /// A login with this account has succeeded.
     known: bool,
+    /// Data connections made in advance since one was of use, or would have been.
+    in_vain: u8,
 }
 
 /// The task that runs, by number, and how to wake it.
@@ -68,6 +80,13 @@ struct Task {
 struct Idle {
     session: Session,
     since: Instant,
+    /// A data connection is to be made in advance.
+    prearm: bool,
+}
+
+struct Retiring {
+    session: Session,
+    prearm: bool,
 }
 
 impl std::fmt::Debug for State {
@@ -91,8 +110,8 @@ impl Drop for Pool {
 }
 
 impl Pool {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), limits, changed: Notify::new(), live: Arc::default() })
+    pub(super) fn new(limits: Limits, prearm: Prearm) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), limits, prearm, changed: Notify::new(), live: Arc::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,6 +144,10 @@ impl Pool {
         self.state().idle.len()
     }
 
+    pub(super) fn prearmed(&self) -> usize {
+        self.state().idle.iter().filter(|idle| idle.session.machine.is_prearmed()).count()
+    }
+
     /// A place for one more session, if the limit allows it. An idle session that cannot be used makes room.
     pub(super) fn slot(&self) -> Option<Slot> {
         loop {
@@ -148,9 +171,23 @@ impl Pool {
             drop(state.idle.pop());
             return None;
         };
-        let Idle { mut session, since } = state.idle.remove(index);
+        let Idle { mut session, since, .. } = state.idle.remove(index);
         session.machine.quirks_mut().absorb(&state.quirks);
-        Some((session, now.saturating_duration_since(since)))
+        let idle = now.saturating_duration_since(since);
+        if idle < SOON {
+            state.in_vain = 0;
+        }
+        Some((session, idle))
+    }
+
+    /// The session used last that can start a transfer of the file at once.
+    pub(super) fn take_ready(&self, path: &Path) -> Option<Session> {
+        let mut state = self.state();
+        let index = state.idle.iter().rposition(|idle| idle.session.machine.is_ready_for(path))?;
+        let mut session = state.idle.remove(index).session;
+        session.machine.quirks_mut().absorb(&state.quirks);
+        state.in_vain = 0;
+        Some(session)
     }
 
     /// Waits for a session that is being retired, if there is one that nobody else waits for. Returns whether it is worth
@@ -194,7 +231,9 @@ impl Pool {
     }
 
     /// Takes a session back: at once if it is in step, by way of retirement if it can get there, else it is closed.
-    pub(super) fn give_back(self: &Arc<Self>, mut session: Session) {
+    ///
+    /// `again`: another transfer is likely to follow soon.
+    pub(super) fn give_back(self: &Arc<Self>, mut session: Session, again: bool) {
         session.stop();
         let mut state = self.state();
         state.quirks.absorb(session.machine.quirks());
@@ -204,10 +243,11 @@ impl Pool {
             return self.changed.notify_waiters();
         }
         let settled = session.is_settled();
+        let prearm = self.is_prearm_worthwhile(&state, &session, again);
         if settled {
-            state.idle.push(Idle { session, since: now() });
+            state.idle.push(Idle { session, since: now(), prearm });
         } else {
-            state.retiring.push(session);
+            state.retiring.push(Retiring { session, prearm });
         }
         let tended = self.tend(&mut state);
         if !tended {
@@ -217,6 +257,20 @@ impl Pool {
         drop(state);
         if settled || !tended {
             self.changed.notify_waiters();
+        }
+    }
+
+    /// Whether a data connection made in advance on this session would be used, and worth it.
+    fn is_prearm_worthwhile(&self, state: &State, session: &Session, again: bool) -> bool {
+        let others = self.live() > state.idle.len() + state.retiring.len() + 1;
+        let far = session.machine.round_trip().is_some_and(|round_trip| round_trip >= FAR);
+        let ready = state.idle.iter().filter(|idle| idle.prearm || idle.session.machine.is_prearmed()).count()
+            + state.retiring.iter().filter(|retiring| retiring.prearm).count();
+        match self.prearm {
+            _ if state.quirks.no_prearm => false,
+            Prearm::Never => false,
+            Prearm::Always => true,
+            Prearm::Auto => (again || others) && far && ready < MAX_PREARMED && state.in_vain < MAX_IN_VAIN,
         }
     }
 
@@ -254,21 +308,25 @@ impl Pool {
     fn poll_all(&self, cx: &mut Context<'_>) -> Option<Instant> {
         let now = now();
         let mut state = self.state();
-        let State { idle, retiring, quirks, task, .. } = &mut *state;
+        let State { idle, retiring, quirks, task, in_vain, .. } = &mut *state;
         let before = retiring.len() + idle.len();
         let mut changed = false;
-        for mut session in std::mem::take(retiring) {
+        for Retiring { mut session, prearm } in std::mem::take(retiring) {
             while let Poll::Ready(Ok(_)) = session.poll_event(cx) {}
             quirks.absorb(session.machine.quirks());
             if session.is_settled() {
-                idle.push(Idle { session, since: now });
+                idle.push(Idle { session, since: now, prearm });
                 changed = true;
             } else if session.is_alive() {
-                retiring.push(session);
+                retiring.push(Retiring { session, prearm });
             }
         }
-        idle.retain_mut(|Idle { session, since }| {
+        idle.retain_mut(|Idle { session, since, prearm }| {
+            if std::mem::take(prearm) && !quirks.no_prearm && session.machine.prearm(now).is_ok() {
+                *in_vain = in_vain.saturating_add(1);
+            }
             while let Poll::Ready(Ok(_)) = session.poll_event(cx) {}
+            quirks.absorb(session.machine.quirks());
             let expired = now.saturating_duration_since(*since) >= self.limits.idle;
             if expired {
                 session.quit(cx);

@@ -100,7 +100,7 @@ impl Session {
                 return Poll::Ready(Err(error.clone()));
             }
             let wrote = self.poll_write(cx).is_ready();
-            let connected = self.poll_connect(cx).is_ready();
+            let connected = self.poll_connect(cx).is_ready() || self.poll_prearmed(cx).is_ready();
             let heard = self.poll_hear(cx).is_ready();
             let late = self.poll_timer(cx).is_ready();
             if !(wrote || connected || heard || late) {
@@ -264,6 +264,22 @@ impl Session {
                 self.input(Input::DataEnded(DataEnd::NotConnected(error.kind())));
             }
         }
+        Poll::Ready(())
+    }
+
+    /// Watches a data connection that no transfer uses: nothing may come from it.
+    fn poll_prearmed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let DataSide::Open(io) = &mut self.data else { return Poll::Pending };
+        if !self.machine.is_prearmed() {
+            return Poll::Pending;
+        }
+        let end = match ready!(pin!(io.read(&mut [0; 1])).poll(cx)) {
+            Ok(0) => DataEnd::Eof,
+            Ok(_) => DataEnd::Broken(io::ErrorKind::InvalidData),
+            Err(error) => DataEnd::Broken(error.kind()),
+        };
+        self.data = DataSide::None;
+        self.input(Input::DataEnded(end));
         Poll::Ready(())
     }
 

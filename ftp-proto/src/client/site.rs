@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::config::Config;
+use super::config::{Config, Prearm};
 use super::connector::Target;
 use super::error::{ConnectError, OpenError};
 use super::lease::Lease;
@@ -18,6 +18,15 @@ use crate::wire::{self, Path, Reply};
 
 /// Sessions that turn out to be dead before a new one is opened: as many as a server that was restarted left behind.
 const MAX_STALE: usize = 64;
+
+/// When a port is asked for along with what a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    Never,
+    /// By a session that logs in.
+    WithLogin,
+    Always,
+}
 
 /// One server and one account on it.
 pub(super) struct Site {
@@ -42,11 +51,44 @@ impl fmt::Debug for Site {
 }
 
 impl Site {
-    /// A session that has answered what the file is, and has a port for it if `passive`.
+    /// What the file is. A session that has to log in for it asks for a port in the same breath, for the transfer that is likely
+    /// to follow.
+    pub(super) async fn probe(&self, path: &Path) -> Result<(Lease, FileFacts), OpenError> {
+        let port = if self.may_use_ready(path) { Port::WithLogin } else { Port::Never };
+        let answer = self.ask(path, port).await;
+        // Nobody had asked for the port, so its failure is none. Some servers die of it.
+        let failed = match &answer {
+            Err(OpenError::PassiveRefused(_) | OpenError::NoPort(_)) => true,
+            Err(OpenError::Connect(ConnectError::Session(conn::Error::Closing(reply)))) => speaks_of_ports(reply),
+            _ => false,
+        };
+        if port == Port::Never || !failed {
+            return answer;
+        }
+        self.pool.learn(|quirks| quirks.no_prearm = true);
+        self.ask(path, Port::Never).await
+    }
+
+    /// An idle session that has a port or a data connection ready, if a transfer of this file from there may begin with no
+    /// question asked before.
+    pub(super) fn take_ready(&self, path: &Path, start: u64, exact_end: Option<u64>) -> Option<Lease> {
+        let proven = start == 0 || exact_end.is_some() || self.pool.quirks().is_restart_proven(start);
+        if !proven || !self.may_use_ready(path) {
+            return None;
+        }
+        Some(self.lease(self.pool.take_ready(path)?))
+    }
+
+    fn may_use_ready(&self, path: &Path) -> bool {
+        // A name with a 0xFF may have to be tried in two ways, step by step.
+        self.config.prearm != Prearm::Never && !self.pool.quirks().no_prearm && !has_ff(path)
+    }
+
+    /// A session that has answered what the file is, and has a port for it if `port` says so.
     ///
     /// Never waits for a session that somebody uses: it reuses an idle one, takes over one that is being retired, or tries
     /// once for a new one.
-    pub(super) async fn ask(&self, path: &Path, passive: bool) -> Result<(Lease, FileFacts), OpenError> {
+    pub(super) async fn ask(&self, path: &Path, port: Port) -> Result<(Lease, FileFacts), OpenError> {
         let handover = Instant::now() + self.config.timeouts.handover;
         let mut stale = 0;
         let mut serial = false;
@@ -58,6 +100,7 @@ impl Site {
                 _ if self.pool.wait_for_retiring(handover).await => continue,
                 _ => (self.connect().await?, true),
             };
+            let passive = port == Port::Always || (fresh && port == Port::WithLogin);
             lease.ask(path, passive).map_err(OpenError::Session)?;
             let answer = match self.log_in(&mut lease, fresh).await {
                 Ok(()) => lease.facts().await,
@@ -109,8 +152,7 @@ impl Site {
             Err(OpenError::PathRefused(reply)) => reply,
             Err(_) => return None,
         };
-        let has_ff = path.segments().any(|segment| segment.as_bytes().contains(&0xff));
-        if refusal.code != 550 || !has_ff || lease.machine.quirks().doubled_ff || !lease.machine.can_reach(path) {
+        if refusal.code != 550 || !has_ff(path) || lease.machine.quirks().doubled_ff || !lease.machine.can_reach(path) {
             return None;
         }
         lease.machine.try_doubled_ff(true);
@@ -213,6 +255,10 @@ impl Site {
             error => ConnectError::Session(error),
         }
     }
+}
+
+fn has_ff(path: &Path) -> bool {
+    path.segments().any(|segment| segment.as_bytes().contains(&0xff))
 }
 
 /// The number in parentheses, where servers put it.

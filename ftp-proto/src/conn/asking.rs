@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::connection::Work;
 use super::control::Expect;
+use super::prearm::Ahead;
 use super::{Connection, Error, Event, FileFacts};
 use crate::wire::{self, Arg, Class, Command, EntryType, Features, Path, Reply};
 
@@ -14,11 +15,17 @@ use crate::wire::{self, Arg, Class, Command, EntryType, Features, Path, Reply};
 ///   *( CWD ) SIZE [ MDTM ] [ MLST ] EPSV   arm       EPSV refused or unreadable --> PASV, remembered
 /// ```
 ///
-/// Where the whole path is one argument (`TVFS`) no `CWD` is needed. A refused `CWD` voids the answers behind it.
+/// Where the whole path is one argument (`TVFS`) no `CWD` is needed. A refused `CWD` voids the answers behind it. On the first
+/// session of a server the questions go out with the login and name the whole path on trial; if nothing is found by it, and
+/// there is no `TVFS`, the path is walked.
 #[derive(Debug)]
 pub(super) struct Asking {
     path: Path,
     passive: bool,
+    /// The port has been asked for, and has been named or will be.
+    port_asked: bool,
+    /// The whole path is one argument, on trial.
+    whole: bool,
     /// Questions that wait for the answer to `FEAT`.
     late: bool,
     /// Replies to come.
@@ -37,6 +44,31 @@ pub(super) struct Here {
     home: Option<Arg>,
     /// Steps from the login directory.
     at: Vec<Arg>,
+}
+
+impl Asking {
+    fn new(path: &Path, passive: bool) -> Self {
+        Self {
+            path: path.clone(),
+            passive,
+            port_asked: false,
+            whole: false,
+            late: false,
+            left: 0,
+            facts: FileFacts::default(),
+            path_refused: None,
+            port: Err(None),
+        }
+    }
+
+    pub(super) fn into_facts(self) -> FileFacts {
+        self.facts.judged()
+    }
+
+    /// Questions that go out ahead of a transfer, with it.
+    pub(super) fn of_transfer(path: &Path, left: usize) -> Self {
+        Self { left, ..Self::new(path, false) }
+    }
 }
 
 impl Here {
@@ -59,7 +91,7 @@ impl Expect {
 
 impl Connection {
     pub(super) fn has_tvfs(&self) -> bool {
-        self.quirks.features.as_ref().is_some_and(|features| features.tvfs)
+        self.quirks.whole_paths || self.quirks.features.as_ref().is_some_and(|features| features.tvfs)
     }
 
     pub(super) fn ask(&mut self, now: Instant, path: &Path, passive: bool) -> Result<(), Error> {
@@ -71,16 +103,18 @@ impl Connection {
             return Err(Error::Misuse("a file that cannot be named from here"));
         }
         // On the first session of a server FEAT decides how a path is walked; one by one, waiting for it costs nothing.
-        let late = self.quirks.features.is_none() && (self.control.serial || path.directories().len() > 0);
-        self.work = Work::Asking(Asking {
-            path: path.clone(),
-            passive,
-            late,
-            left: 0,
-            facts: FileFacts::default(),
-            path_refused: None,
-            port: Err(None),
-        });
+        let first = self.quirks.features.is_none();
+        let late = first && self.control.serial;
+        let mut asking =
+            Asking { late, whole: first && !late && path.directories().len() > 0, ..Asking::new(path, passive) };
+        if passive && self.ahead.is_asked() {
+            // The port that is being opened serves.
+            self.ahead = Ahead::Nothing;
+            (asking.port_asked, asking.left) = (true, 1);
+        } else if passive {
+            self.drop_ahead();
+        }
+        self.work = Work::Asking(asking);
         if !late {
             self.plan_questions();
         }
@@ -96,10 +130,28 @@ impl Connection {
     }
 
     fn plan_questions(&mut self) {
-        let Work::Asking(asking) = &self.work else { return };
-        let (path, passive) = (asking.path.clone(), asking.passive);
-        let mut left = self.plan_walk(&path);
-        let Some(name) = self.name_of(&path) else { return };
+        let Work::Asking(asking) = &mut self.work else { return };
+        asking.late = false;
+        let (path, whole) = (asking.path.clone(), asking.whole);
+        let passive = asking.passive && !std::mem::replace(&mut asking.port_asked, true);
+        let mut left = if whole { 0 } else { self.plan_walk(&path) };
+        let Some(name) = (if whole { path.full() } else { self.name_of(&path) }) else { return };
+        left += self.plan_facts(&name);
+        if passive {
+            self.plan_passive();
+            left += 1;
+        }
+        if let Work::Asking(asking) = &mut self.work {
+            asking.left += left;
+            if asking.left == 0 {
+                self.finish_asking();
+            }
+        }
+    }
+
+    /// Plans the questions about a file; returns how many there are.
+    pub(super) fn plan_facts(&mut self, name: &Arg) -> usize {
+        let mut left = 0;
         let features = self.quirks.features.as_ref();
         let mdtm =
             !self.quirks.no_mdtm && features.is_none_or(|features| features.mdtm || *features == Features::default());
@@ -113,23 +165,13 @@ impl Connection {
             left += 1;
         }
         if mlst {
-            self.control.plan(Command::Mlst(Some(name)), Expect::Mlst);
+            self.control.plan(Command::Mlst(Some(name.clone())), Expect::Mlst);
             left += 1;
         }
-        if passive {
-            self.plan_passive();
-            left += 1;
-        }
-        if let Work::Asking(asking) = &mut self.work {
-            asking.late = false;
-            asking.left = left;
-        }
-        if left == 0 {
-            self.finish_asking();
-        }
+        left
     }
 
-    fn plan_passive(&mut self) {
+    pub(super) fn plan_passive(&mut self) {
         if self.quirks.no_epsv && self.config.pasv_allowed {
             self.control.plan(Command::Pasv, Expect::Pasv);
         } else {
@@ -139,10 +181,10 @@ impl Connection {
 
     /// Plans the steps to the directory of the file; returns how many replies they bring.
     fn plan_walk(&mut self, path: &Path) -> usize {
-        let steps = !self.has_tvfs() && path.directories().len() > 0;
-        if (steps && self.here.is_at(path)) || (!steps && self.here.at.is_empty()) {
+        if self.is_here(path) {
             return 0;
         }
+        let steps = !self.has_tvfs() && path.directories().len() > 0;
         let mut replies = 0;
         if !self.here.at.is_empty()
             && let Some(home) = self.here.home.clone()
@@ -163,7 +205,13 @@ impl Connection {
         replies
     }
 
-    fn name_of(&self, path: &Path) -> Option<Arg> {
+    /// Whether the file can be named from where the session stands, without a step.
+    pub(super) fn is_here(&self, path: &Path) -> bool {
+        let steps = !self.has_tvfs() && path.directories().len() > 0;
+        if steps { self.here.is_at(path) } else { self.here.at.is_empty() }
+    }
+
+    pub(super) fn name_of(&self, path: &Path) -> Option<Arg> {
         if self.has_tvfs() || path.directories().len() == 0 { path.full() } else { path.file().cloned() }
     }
 
@@ -177,11 +225,20 @@ impl Connection {
             Expect::Epsv | Expect::Pasv => self.answered_passive(expect, reply),
             _ => return,
         }
-        if let Work::Asking(asking) = &mut self.work {
+        if let Some(asking) = self.asking() {
             asking.left = asking.left.saturating_sub(1);
             if asking.left == 0 && !asking.late {
                 self.finish_asking();
             }
+        }
+    }
+
+    /// The questions that are under way, alone or ahead of a transfer.
+    fn asking(&mut self) -> Option<&mut Asking> {
+        match &mut self.work {
+            Work::Asking(asking) => Some(asking),
+            Work::Moving(moving) => moving.asking(),
+            _ => None,
         }
     }
 
@@ -209,7 +266,7 @@ impl Connection {
             *missing = true;
             return;
         }
-        let Work::Asking(asking) = &mut self.work else { return };
+        let Some(asking) = self.asking() else { return };
         let facts = &mut asking.facts;
         if reply.class() != Class::Completion {
             facts.refusal = Some(reply.clone());
@@ -230,10 +287,7 @@ impl Connection {
     }
 
     fn answered_passive(&mut self, expect: &Expect, reply: &Reply) {
-        let port = match expect {
-            Expect::Epsv => wire::epsv(reply).ok().map(u16::from),
-            _ => wire::pasv(reply).ok().map(|address| address.port()),
-        };
+        let port = port_of(expect, reply);
         let refusal = (reply.class() != Class::Completion).then(|| reply.clone());
         // A refusal for now (4xx) says nothing about the command.
         let broken = reply.class() != Class::TransientNegative;
@@ -250,15 +304,37 @@ impl Connection {
         }
     }
 
-    fn finish_asking(&mut self) {
-        let Work::Asking(asking) = std::mem::replace(&mut self.work, Work::Idle) else { return };
-        let Asking { path, passive, mut facts, path_refused, port, .. } = asking;
+    /// The trial with the whole path is over. Returns whether it was in vain.
+    fn is_walk_needed(&mut self) -> bool {
+        let Work::Asking(asking) = &mut self.work else { return false };
+        if !std::mem::take(&mut asking.whole) {
+            return false;
+        }
+        let tvfs = self.quirks.features.as_ref().is_some_and(|features| features.tvfs);
+        let found = asking.facts.is_found();
+        self.quirks.whole_paths |= found && !tvfs;
+        if !found && !tvfs {
+            asking.facts = FileFacts::default();
+        }
+        !found && !tvfs
+    }
+
+    pub(super) fn finish_asking(&mut self) {
+        if self.is_walk_needed() {
+            return self.plan_questions();
+        }
+        let asking = match std::mem::replace(&mut self.work, Work::Idle) {
+            Work::Asking(asking) => asking,
+            work => {
+                self.work = work;
+                return self.asked_at_once();
+            }
+        };
+        let Asking { path, passive, facts, path_refused, port, .. } = asking;
         if let Some(reply) = path_refused {
             return self.emit(Event::PathRefused(reply));
         }
-        if facts.size.is_some() || facts.modified().is_some() || facts.unique.is_some() {
-            facts.refusal = None;
-        }
+        let facts = facts.judged();
         match port {
             _ if !passive => {}
             Ok(port) => {
@@ -268,5 +344,13 @@ impl Connection {
             Err(reply) => return self.emit(Event::PassiveRefused(reply)),
         }
         self.emit(Event::Facts(facts));
+    }
+}
+
+/// The port that the answer to `EPSV` or `PASV` names.
+pub(super) fn port_of(expect: &Expect, reply: &Reply) -> Option<u16> {
+    match expect {
+        Expect::Epsv => wire::epsv(reply).ok().map(u16::from),
+        _ => wire::pasv(reply).ok().map(|address| address.port()),
     }
 }

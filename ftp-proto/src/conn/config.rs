@@ -54,6 +54,10 @@ pub struct Waits {
     pub retire: Duration,
     /// From a fence (`NOOP`) to its answer.
     pub fence: Duration,
+    /// How long a port or a data connection that was made in advance is kept.
+    ///
+    /// Observed: pyftpdlib 1.5.7 closes a port that nobody uses after 30 s
+    pub prearmed: Duration,
 }
 
 impl Default for Waits {
@@ -66,6 +70,7 @@ impl Default for Waits {
             last_word: Duration::from_secs(10),
             retire: Duration::from_millis(300),
             fence: Duration::from_secs(5),
+            prearmed: Duration::from_secs(12),
         }
     }
 }

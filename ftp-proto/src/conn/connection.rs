@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::asking::{Asking, Here};
 use super::control::{Control, Expect};
 use super::moving::Moving;
+use super::prearm::Ahead;
 use super::transfer::Outcome;
 use super::{Config, Error, Event, Input, Output, Quirks};
 use crate::wire::{Arg, Command, Iac, Path, ReplyReader};
@@ -22,6 +23,10 @@ use crate::wire::{Arg, Command, Iac, Path, ReplyReader};
 ///    +--arm--> Asking --> Armed --retrieve--> Moving --> Idle
 ///                                               |
 ///                                               +--stop, and no last word--> Fencing --> Idle
+///
+///   Nothing --prearm--> Asked --> Port                   what is ready ahead of the work
+///                                  |
+///   Idle --------retrieve_at_once--+--------> Moving
 /// ```
 ///
 /// Refusals are [`Event`]s. The first error is final and every later call repeats it, with one exception: a transfer goes
@@ -36,6 +41,7 @@ pub struct Connection {
     pub(super) stage: Stage,
     pub(super) work: Work,
     pub(super) here: Here,
+    pub(super) ahead: Ahead,
     pub(super) outputs: VecDeque<Output>,
     /// 0xFF is sent twice on trial; [`Quirks::doubled_ff`] says so for good.
     pub(super) doubling: bool,
@@ -84,6 +90,7 @@ impl Connection {
             stage: Stage::LoggingIn { admitted: false },
             work: Work::Idle,
             here: Here::default(),
+            ahead: Ahead::Nothing,
             outputs: VecDeque::new(),
             doubling: false,
             restart_set: false,
@@ -132,10 +139,18 @@ impl Connection {
     /// carry something else.
     pub fn stop(&mut self, now: Instant) {
         match &mut self.work {
-            Work::Asking(_) | Work::Armed { .. } => {
+            Work::Asking(_) => {
                 self.control.forget(Expect::is_question);
                 self.work = Work::Idle;
                 self.stale = !self.control.is_empty();
+            }
+            Work::Armed { port, .. } => {
+                // It serves the next transfer as well.
+                let port = *port;
+                self.work = Work::Idle;
+                if self.failed.is_none() {
+                    self.ahead = Ahead::port(port, now + self.config.waits.prearmed);
+                }
             }
             Work::Moving(_) => self.stop_moving(now),
             Work::Fencing(outcome) => *outcome = Outcome::Stopped,
@@ -176,7 +191,7 @@ impl Connection {
     pub fn is_settled(&self) -> bool {
         self.failed.is_none()
             && self.stage == Stage::Ready
-            && self.control.is_empty()
+            && (self.control.is_empty() || self.ahead.is_asked())
             && matches!(self.work, Work::Idle | Work::Armed { .. })
     }
 
@@ -263,7 +278,7 @@ impl Connection {
                 let streaming = self.control.front() == Some(&Expect::Retr) && !moving.transfer.is_answer_due();
                 (self.control.deadline().filter(|_| !streaming), moving.transfer.deadline())
             }
-            _ => (self.control.deadline(), None),
+            _ => (self.control.deadline(), self.ahead.until()),
         };
         [answer, transfer, self.silence].into_iter().flatten().min()
     }
@@ -293,7 +308,9 @@ impl Connection {
     pub(super) fn is_ask_allowed(&self) -> bool {
         let free = match self.stage {
             Stage::LoggingIn { .. } => !self.stale,
-            Stage::Ready => self.control.is_empty() || self.control.front() == Some(&Expect::Check),
+            Stage::Ready => {
+                self.control.is_empty() || self.ahead.is_asked() || self.control.front() == Some(&Expect::Check)
+            }
             Stage::Refused => false,
         };
         free && matches!(self.work, Work::Idle | Work::Armed { .. })

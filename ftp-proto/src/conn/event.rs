@@ -126,6 +126,17 @@ impl FileFacts {
     pub fn modified(&self) -> Option<Timestamp> {
         self.mdtm.or(self.modify)
     }
+
+    /// Whether any answer shows that there is something under this name.
+    pub(super) fn is_found(&self) -> bool {
+        self.size.is_some() || self.modified().is_some() || self.unique.is_some()
+    }
+
+    /// A refusal counts only if nothing else is known.
+    pub(super) fn judged(self) -> Self {
+        let refusal = if self.is_found() { None } else { self.refusal };
+        Self { refusal, ..self }
+    }
 }
 
 impl Awaited {

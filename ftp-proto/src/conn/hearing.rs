@@ -65,6 +65,8 @@ impl Connection {
         }
         self.silence = None;
         self.control.clear();
+        self.quirks.no_prearm |= self.ahead.is_asked();
+        self.drop_ahead();
         if let Work::Moving(moving) = &mut self.work {
             moving.transfer.control_gone();
             self.settle_moving();
@@ -85,6 +87,7 @@ impl Connection {
                 Due::Silent => self.moved_in_silence(),
             }
         }
+        self.expire_ahead(now);
         if self.deadline().is_some_and(|deadline| deadline <= now) && self.failed.is_none() {
             let error = self.unanswered(Error::TimedOut(self.control.awaited()));
             self.lose(error);
@@ -120,6 +123,7 @@ impl Connection {
             }
             Expect::Rest | Expect::Rang | Expect::Retr => self.answered_moving(now, expect, reply),
             Expect::Check | Expect::Fence | Expect::Quit => {}
+            Expect::Epsv | Expect::Pasv if self.ahead.is_asked() => self.answered_ahead(now, expect, &reply),
             _ => self.answered_question(expect, &reply),
         }
     }

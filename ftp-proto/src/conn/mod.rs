@@ -2,7 +2,9 @@
 //!
 //! A [`Connection`] is born when the control connection stands. It logs in by itself, and then does one thing at a time:
 //! it asks what a file is ([`stat`](Connection::stat)), asks that and opens a port for data ([`arm`](Connection::arm)), starts
-//! a transfer there ([`retrieve`](Connection::retrieve)), or ends it early ([`stop`](Connection::stop)). The driver feeds it
+//! a transfer there ([`retrieve`](Connection::retrieve)), or ends it early ([`stop`](Connection::stop)). While it is idle it
+//! may make a data connection for whatever comes next ([`prearm`](Connection::prearm)), and then asks and starts at once
+//! ([`retrieve_at_once`](Connection::retrieve_at_once)). The driver feeds it
 //! [`Input`] and does what [`poll_output`](Connection::poll_output) says. No payload passes it: it is told how many bytes
 //! were read.
 //!
@@ -38,6 +40,7 @@ mod event;
 mod hearing;
 mod login;
 mod moving;
+mod prearm;
 mod quirks;
 mod transfer;
 

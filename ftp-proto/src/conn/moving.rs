@@ -7,19 +7,46 @@
 
 use std::time::Instant;
 
+use super::asking::Asking;
 use super::connection::Work;
 use super::control::Expect;
 use super::transfer::{Outcome, Transfer};
 use super::{Connection, Error, Event, Input, Output, Restart};
-use crate::wire::{Class, Command, Reply};
+use crate::wire::{Arg, Class, Command, Reply};
 
 #[derive(Debug)]
 pub(super) struct Moving {
     pub(super) transfer: Transfer,
+    range: Range,
+    /// `REST` or `RANG` was sent.
+    asks_start: bool,
+    /// It uses what was ready ahead.
+    at_once: bool,
+    /// The questions that went out with it.
+    asking: Option<Box<Asking>>,
     /// [`Event::Accepted`] was told.
     told: bool,
     /// The driver has been told to close the data connection, or has closed it itself.
     closed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    pub(super) start: u64,
+    pub(super) exact_end: Option<u64>,
+}
+
+impl Range {
+    /// How many bytes of a file of this size it has.
+    fn len(self, size: Option<u64>) -> Option<u64> {
+        self.exact_end.or(size).and_then(|end| end.checked_sub(self.start))
+    }
+}
+
+impl Moving {
+    pub(super) fn asking(&mut self) -> Option<&mut Asking> {
+        self.asking.as_deref_mut()
+    }
 }
 
 impl Connection {
@@ -31,7 +58,22 @@ impl Connection {
             return Err(Error::Misuse("no file is armed"));
         };
         let (port, name, size) = (*port, name.clone(), *size);
-        let due = exact_end.or(size).and_then(|end| end.checked_sub(start));
+        self.outputs.push_back(Output::ConnectData(port));
+        self.begin_moving(now, name, Range { start, exact_end }, size, None);
+        self.flush(now);
+        Ok(())
+    }
+
+    /// The data connection is being made.
+    pub(super) fn begin_moving(
+        &mut self,
+        now: Instant,
+        name: Arg,
+        range: Range,
+        size: Option<u64>,
+        asking: Option<Asking>,
+    ) {
+        let Range { start, exact_end } = range;
         // A failed transfer may have left the last offset in place, so REST 0 is said when the last one was not 0.
         let asks_start = match exact_end {
             Some(end) => {
@@ -51,16 +93,30 @@ impl Connection {
             waits.retire = waits.retire.max(round_trip.saturating_mul(3));
             waits.fence = waits.fence.max(round_trip.saturating_mul(3));
         }
-        let transfer = Transfer::new(now, asks_start, due, waits);
-        self.work = Work::Moving(Moving { transfer, told: false, closed: false });
-        self.outputs.push_back(Output::ConnectData(port));
-        self.flush(now);
-        Ok(())
+        let (at_once, asking) = (asking.is_some(), asking.map(Box::new));
+        // Without the facts the start is not confirmed either.
+        let transfer = Transfer::new(now, asks_start || at_once, range.len(size), waits);
+        self.work = Work::Moving(Moving { transfer, range, asks_start, at_once, asking, told: false, closed: false });
+    }
+
+    /// The questions that went out with the transfer are answered.
+    pub(super) fn asked_at_once(&mut self) {
+        let Work::Moving(moving) = &mut self.work else { return };
+        let Some(asking) = moving.asking.take() else { return };
+        let facts = asking.into_facts();
+        moving.transfer.expect(moving.range.len(facts.size));
+        if !moving.asks_start {
+            moving.transfer.start_confirmed();
+        }
+        self.emit(Event::Facts(facts));
+        self.settle_moving();
     }
 
     pub(super) fn stop_moving(&mut self, now: Instant) {
         if let Work::Moving(moving) = &mut self.work {
             moving.transfer.abandon(now);
+            moving.asking = None;
+            self.control.forget(|expect| expect.is_question() || matches!(expect, Expect::Rest | Expect::Rang));
             if self.control.forget(|expect| *expect == Expect::Retr) > 0 {
                 moving.transfer.done(now);
             }
@@ -104,7 +160,7 @@ impl Connection {
     }
 
     pub(super) fn moved(&mut self, now: Instant, input: &Input<'_>) {
-        let Work::Moving(moving) = &mut self.work else { return };
+        let Work::Moving(moving) = &mut self.work else { return self.moved_ahead(input) };
         match input {
             Input::DataConnected => moving.transfer.data_connected(),
             Input::DataRead(n) => moving.transfer.data_read(now, *n),
@@ -148,6 +204,7 @@ impl Connection {
             self.outputs.push_back(Output::CloseData);
         }
         if let Some(outcome) = outcome {
+            self.quirks.no_prearm |= moving.at_once && !moving.told && speaks_of_data(&outcome);
             self.work = Work::Idle;
             self.tell(outcome);
         }
@@ -169,5 +226,14 @@ impl Connection {
             (Expect::Rang, 500 | 501 | 502 | 504) => self.quirks.no_rang = true,
             _ => {}
         }
+    }
+}
+
+/// Whether a transfer came to nothing for want of a data connection.
+fn speaks_of_data(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Ended(_) => true,
+        Outcome::Refused(reply) => matches!(reply.code.get(), 425 | 426),
+        Outcome::StartRefused(_) | Outcome::Stopped => false,
     }
 }

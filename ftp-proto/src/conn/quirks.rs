@@ -44,6 +44,12 @@ pub struct Quirks {
     pub no_rang: bool,
     /// Whether `REST` can be trusted.
     pub restart: Restart,
+    /// A data connection made in advance came to nothing: the server refused the port, closed what it had accepted, or did
+    /// not use it.
+    pub no_prearm: bool,
+    /// A path is one argument, though `TVFS` is not among the features: the server answered questions about a file in a
+    /// directory by it.
+    pub whole_paths: bool,
     /// An interrupted `RETR` ends with a second 1xx.
     ///
     /// Observed: pure-ftpd 1.0.50, `150 0.001 seconds (measured here)`.
@@ -65,6 +71,8 @@ impl Quirks {
         self.no_mdtm |= other.no_mdtm;
         self.no_mlst |= other.no_mlst;
         self.no_rang |= other.no_rang;
+        self.no_prearm |= other.no_prearm;
+        self.whole_paths |= other.whole_paths;
         self.terminal_is_1xx |= other.terminal_is_1xx;
         self.doubled_ff |= other.doubled_ff;
         self.restart = self.restart.max_known(other.restart);

@@ -150,6 +150,11 @@ impl Transfer {
         }
     }
 
+    /// How long it has to be turns out only now; nothing has been read of it.
+    pub(super) fn expect(&mut self, due: Option<u64>) {
+        self.due = due;
+    }
+
     /// Bytes that may be read from the data connection now: `None` until the server has confirmed where it starts, and 0 when
     /// all that is due has come and only the end should follow.
     pub(super) fn may_read(&self) -> Option<u64> {

@@ -4,6 +4,7 @@ mod changes;
 mod foreign_clients;
 mod limits;
 mod names;
+mod prearm;
 mod ranges;
 mod refusals;
 mod setup;

@@ -3,6 +3,9 @@
 mod cancel;
 mod deadlines;
 pub(crate) mod dealings;
+mod distance;
 mod limits;
 mod memory;
+mod prearm;
+mod round_trips;
 pub(crate) mod watched;

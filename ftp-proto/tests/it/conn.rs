@@ -6,6 +6,7 @@ mod login;
 mod operations;
 mod passive;
 mod paths;
+mod prearm;
 mod retire;
 pub(crate) mod script;
 mod transfer;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use ftp_proto::client::{Config, Timeouts};
+use ftp_proto::client::{Config, Prearm, Timeouts};
 use ftp_proto::source::FtpSource;
 use ftp_proto::testing::{Ending, Fault, Feature, File, Personality, Server, When, content_at};
 use ftp_proto::wire::Url;
@@ -23,6 +23,7 @@ const SEED: u64 = 7;
 struct FtpFixture {
     server: Server,
     watched: Watched,
+    prearm: Prearm,
     /// What a server without ranges does.
     no_ranges: Fault,
 }
@@ -38,7 +39,7 @@ impl FtpFixture {
         if rang {
             server = server.with(Feature::Rang);
         }
-        Self { server: server.start().unwrap(), watched: Watched::default(), no_ranges }
+        Self { server: server.start().unwrap(), watched: Watched::default(), prearm: Prearm::Auto, no_ranges }
     }
 }
 
@@ -48,7 +49,8 @@ impl Fixture for FtpFixture {
         let mut timeouts = Timeouts::default();
         timeouts.waits.last_word = Duration::from_millis(200);
         timeouts.waits.fence = Duration::from_millis(500);
-        let config = Config::default().with_connector(self.watched.clone()).with_timeouts(timeouts);
+        let config =
+            Config::default().with_connector(self.watched.clone()).with_timeouts(timeouts).with_prearm(self.prearm);
         let url = Url::parse(&self.server.url_as("lab", "hunter2", PATH)).unwrap();
         Arc::new(FtpSource::connect(&url, config).unwrap())
     }
@@ -134,6 +136,17 @@ mod pure_ftpd {
     use super::*;
     segfetch_source::conformance_tests! {
         fixture: FtpFixture::start(Personality::pure_ftpd(), false, Fault::WrongOffset { back: 1, above: 0 }),
+        runner: run
+    }
+}
+
+mod with_data_connections_in_advance {
+    use super::*;
+    segfetch_source::conformance_tests! {
+        fixture: FtpFixture {
+            prearm: Prearm::Always,
+            ..FtpFixture::start(Personality::proftpd(), true, Fault::WrongOffset { back: 1, above: 0 })
+        },
         runner: run
     }
 }

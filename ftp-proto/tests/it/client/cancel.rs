@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::BytesMut;
-use ftp_proto::client::{Client, Config, Limits};
+use ftp_proto::client::{Client, Config, Limits, Prearm};
 use ftp_proto::testing::{File, Personality, Server, content_at};
 use ftp_proto::wire::{Path, Url};
 
@@ -47,10 +47,14 @@ impl World {
     }
 
     fn client(&self) -> Client {
+        self.client_that(Prearm::Never)
+    }
+
+    fn client_that(&self, prearm: Prearm) -> Client {
         // One session at most: one that leaks is missed at once.
         let mut limits = Limits::default();
         limits.sessions = 1;
-        let config = Config::default().with_connector(self.watched.clone()).with_limits(limits);
+        let config = Config::default().with_connector(self.watched.clone()).with_limits(limits).with_prearm(prearm);
         Client::new(&Url::parse(&self.server.url("/")).unwrap(), config)
     }
 
@@ -136,6 +140,40 @@ async fn a_stop_can_be_dropped_at_every_await() {
         download.stop().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_download_on_a_connection_made_in_advance_can_be_dropped_at_every_await() {
+    for personality in [Personality::vsftpd(), Personality::pyftpdlib(), Personality::plain()] {
+        let world = World::start(personality);
+        let client = world.client_that(Prearm::Always);
+        client.download(&world.path, LEN / 2).await.unwrap().stop().await;
+        for polls in 0.. {
+            assert!(polls < 200, "it never ends");
+            // The one session gets its data connection whatever was dropped before.
+            while client.prearmed_sessions() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let done = at_most(polls, async {
+                let mut download = client.download(&world.path, LEN - 1000).await.unwrap();
+                let mut bytes = BytesMut::with_capacity(2000);
+                while download.read(&mut bytes).await.unwrap() > 0 {}
+                assert_eq!(bytes.len(), 1000);
+            });
+            let done = done.await.is_some();
+            assert_eq!(client.sessions(), 1, "dropped after {polls} polls");
+            assert!(!client.quirks().no_prearm, "dropped after {polls} polls");
+            if done {
+                assert!(polls > 1, "it has no await");
+                break;
+            }
+        }
+        assert_eq!(world.server.counters().logins, 1);
+        drop(client);
+        while world.watched.open() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[tokio::test]

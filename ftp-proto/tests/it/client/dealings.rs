@@ -12,7 +12,7 @@ use ftp_proto::wire::{Path, Url};
 use super::watched::Watched;
 
 pub(crate) const LEN: u64 = 4 << 20;
-const SEED: u64 = 5;
+pub(crate) const SEED: u64 = 5;
 
 pub(crate) fn builder(personality: Personality) -> ServerBuilder {
     Server::builder().personality(personality).file("/pub/big", File::generated(LEN, SEED))
@@ -115,6 +115,8 @@ async fn a_farewell_to_an_idle_session_empties_the_pool() {
         .send("220 hi\r\n")
         .serve_until("MDTM")
         .send("213 20200101000000\r\n")
+        .expect("EPSV")
+        .send("229 (|||9|)\r\n")
         .pause(Duration::from_millis(50))
         .send("421 idle for too long\r\n")
         .stall();

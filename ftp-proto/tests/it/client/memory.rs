@@ -4,7 +4,7 @@ use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use ftp_proto::client::{Client, Config, Connected, Connecting, Connector, Target};
+use ftp_proto::client::{Client, Config, Connected, Connecting, Connector, Prearm, Target};
 use ftp_proto::wire::Url;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::mpsc;
@@ -45,13 +45,16 @@ pub(crate) struct Side {
     pub(crate) watched: Watched<Memory>,
 }
 
-/// A client, and the side of its server.
+/// A client that prepares nothing in advance, so that all it says is written down in the test; and the side of its server.
 pub(crate) fn client(config: Config) -> (Client, Side) {
     let (accept, accepted) = mpsc::unbounded_channel();
     let dead_port = Arc::<Mutex<Option<u16>>>::default();
     let watched = Watched::over(Memory { accept, dead_port: dead_port.clone() });
     let url = Url::parse("ftp://u:hunter2@server.example/f").unwrap();
-    (Client::new(&url, config.with_connector(watched.clone())), Side { accepted, dead_port, watched })
+    (
+        Client::new(&url, config.with_connector(watched.clone()).with_prearm(Prearm::Never)),
+        Side { accepted, dead_port, watched },
+    )
 }
 
 impl Side {

@@ -37,4 +37,15 @@ proptest! {
         let armed = [0, 0, 0, 0, 3, 0, 2, 0, 7, 0, 9, 11, 0, 0, 10, 0, 11, 0, 15, 0, 12, 12, start & 0xfd];
         world::run(&[&armed[..], &data].concat());
     }
+    /// A transfer on a connection that was made in advance, or is being made.
+    #[test]
+    fn any_list_of_operations_of_a_transfer_at_once_holds(
+        connected in any::<bool>(),
+        start in any::<u8>(),
+        data in proptest::collection::vec(any::<u8>(), 0..80),
+    ) {
+        let connecting = [0, 0, 0, 0, 3, 0, 2, 0, 7, 0, 9, 14, 0, 0, 12];
+        let connected: &[u8] = if connected { &[4, 0] } else { &[] };
+        world::run(&[&connecting[..], connected, &[15, start], &data].concat());
+    }
 }

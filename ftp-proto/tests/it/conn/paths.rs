@@ -1,8 +1,8 @@
 //! The way to a file: one path where `/` separates names by contract, steps elsewhere.
 
-use ftp_proto::conn::{Event, FileFacts};
+use ftp_proto::conn::{Config, Event, FileFacts};
 
-use super::script::{Script, path};
+use super::script::{Script, credentials, path, quirks};
 
 fn stat(script: &mut Script, file: &str) -> String {
     script.machine.stat(script.now, &path(file)).unwrap();
@@ -62,14 +62,47 @@ fn a_refused_step_voids_the_answers_behind_it_and_the_session_knows_where_it_sta
 }
 
 #[test]
-fn the_first_session_of_a_server_asks_about_a_deep_path_when_feat_is_answered() {
-    for (features, sent) in [("TVFS", "SIZE a/b\n"), ("UTF8", "PWD\nCWD a\nSIZE b\n")] {
+fn the_first_session_of_a_server_asks_about_the_whole_path_with_the_login_and_walks_it_if_that_finds_nothing() {
+    let found = "213 1\r\n213 20200101000000\r\n";
+    let nothing = "550 no\r\n550 no\r\n";
+    let cases = [
+        ("TVFS", found, "", false),
+        ("TVFS", nothing, "", false),
+        ("UTF8", found, "", true),
+        ("UTF8", "550 no\r\n213 20200101000000\r\n", "", true),
+        ("UTF8", nothing, "PWD\nCWD a\nSIZE b\n", false),
+        ("UTF8", "500 SIZE?\r\n550 no\r\n", "PWD\nCWD a\n", false),
+    ];
+    for (features, answers, sent, whole_paths) in cases {
         let mut script = Script::new();
-        script.machine.stat(script.now, &path("a/b")).unwrap();
+        script.machine.arm(script.now, &path("a/b")).unwrap();
         script.hear("220 hi\r\n");
-        assert_eq!(script.sent(), "USER u\nPASS hunter2\nFEAT\nTYPE I\n");
-        script.log_in_sending(features, sent);
+        assert_eq!(script.sent(), "USER u\nPASS hunter2\nFEAT\nTYPE I\nSIZE a/b\nMDTM a/b\nEPSV\n");
+        script.log_in_sending(features, "");
+        script.hear(&format!("{answers}229 (|||4711|)\r\n"));
+        assert_eq!(script.sent(), sent, "{features} {answers}");
+        assert_eq!(script.machine.quirks().whole_paths, whole_paths, "{features} {answers}");
+        let name = if sent.is_empty() { "a/b" } else { "b" };
+        if name == "b" {
+            script.hear("257 \"/\"\r\n250 ok\r\n");
+            if sent.contains("SIZE") {
+                script.hear("213 7\r\n");
+            }
+        }
+        assert!(matches!(script.events()[..], [Event::LoggedIn, Event::Facts(_)]), "{features} {answers}");
+        // The port of the first round serves both.
+        script.machine.retrieve(script.now, 0, None).unwrap();
+        script.poll();
+        assert_eq!((script.sent(), &script.data[..]), (format!("RETR {name}\n"), &["connect 4711".to_owned()][..]));
     }
+}
+
+#[test]
+fn a_server_that_once_knew_a_whole_path_is_not_walked_again() {
+    let mut script = Script::with(Config::new(credentials()), quirks(|quirks| quirks.whole_paths = true));
+    script.hear("220 hi\r\n");
+    script.log_in(&["SIZE"]);
+    assert_eq!(stat(&mut script, "x/y"), "SIZE x/y\n");
 }
 
 #[test]
