@@ -1,22 +1,6 @@
-//! Parallel, resumable, crash-safe downloads from anything that can serve byte ranges.
+#![doc = include_str!("../README.md")]
 //!
-//! A protocol crate implements [`source::RangeSource`]; [`Engine`] turns it into a file: over several connections at once, with
-//! checkpoints that survive SIGKILL and power loss, and without ever mixing two versions of the file silently.
-//!
-//! ```no_run
-//! # async fn example(source: impl segfetch::source::RangeSource) -> Result<(), Box<dyn std::error::Error>> {
-//! use segfetch::{Connections, Download, Engine, EngineConfig};
-//!
-//! let engine = Engine::new(EngineConfig::default())?;
-//! let job = engine.start(Download::new(source, "film.mkv").connections(Connections::Exactly(8)));
-//! let report = job.join().await?;
-//! println!("{} bytes, {:?}", report.len, report.integrity);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! Run the same again after an interruption of any kind, and it goes on. What is on the disk, and what is promised after which
-//! event, is in `docs/design.md`.
+//! # Modules
 //!
 //! | module | what |
 //! |---|---|
@@ -25,7 +9,9 @@
 //! | [`plan`] | pure machines: what to fetch next, and with how many streams |
 //! | [`checkpoint`] | the journal, recovery, and the files of a download |
 //! | [`sink`] | the storage operations that a download makes, for the file system and for memory |
+//! | [`adapters`] | remote files as readers: in place, while they are downloaded, or in order |
 
+pub mod adapters;
 pub mod checkpoint;
 mod engine;
 pub mod plan;
@@ -38,5 +24,5 @@ pub use segfetch_source as source;
 pub use checkpoint::Verify;
 pub use engine::{
     Canceller, Connections, Download, DownloadError, Engine, EngineConfig, Event, Events, IfExists, Integrity, Job,
-    OnChange, Progress, Report, Stage, WorkerProgress,
+    OnChange, Order, Progress, Report, Stage, WorkerProgress,
 };

@@ -234,8 +234,10 @@ impl<'a> Drive<'a> {
             self.lanes.swap_remove(index);
             self.seat.failed();
             self.plan(Input::Stopped { worker });
-        } else if lane.leave(false) {
+        } else if let Some(mut stream) = lane.take() {
             let front = lane.front;
+            self.write(&mut stream);
+            self.lanes[index].leave(stream, false);
             self.tell_closed(worker, front);
         } else {
             lane.interrupt.notify_one();
@@ -318,6 +320,7 @@ impl<'a> Drive<'a> {
                 self.last_error = None;
             }
             Outcome::Skip(units) => self.plan(Input::Skipped { worker, units }),
+            Outcome::Silent(quiet) => self.plan(Input::Silent { worker, quiet }),
             Outcome::End | Outcome::Nothing => {}
             Outcome::Failed(error) => {
                 self.write(&mut stream);
@@ -341,10 +344,11 @@ impl<'a> Drive<'a> {
         if ended || self.lanes[index].stop || stream.is_due(next) {
             self.write(&mut stream);
         }
-        self.lanes[index].put_back(stream);
         if ended || self.lanes[index].stop {
-            self.lanes[index].leave(ended);
+            self.lanes[index].leave(stream, ended);
             self.tell_closed(worker, self.lanes[index].front);
+        } else {
+            self.lanes[index].put_back(stream);
         }
         Ok(())
     }
@@ -418,6 +422,7 @@ impl<'a> Drive<'a> {
         match report {
             Written::Range(range) => {
                 self.written.insert(range);
+                self.cx.front.send_if_modified(|front| front.advance(&self.written));
                 self.seams.send_comparable(&self.written, &self.writer);
                 Ok(())
             }

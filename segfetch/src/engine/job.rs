@@ -6,8 +6,10 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::error::DownloadError;
+use super::front::Front;
 use super::progress::{Event, Events, Progress, Report};
 use super::rate::RateLimit;
+use crate::adapters::DownloadReader;
 
 /// A running download.
 ///
@@ -18,6 +20,7 @@ pub struct Job {
     pub(crate) task: JoinHandle<Result<Report, DownloadError>>,
     pub(crate) cancel: watch::Sender<bool>,
     pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) front: watch::Receiver<Front>,
     pub(crate) events: broadcast::WeakSender<Event>,
     pub(crate) first_events: Option<Events>,
     pub(crate) rate: Arc<RateLimit>,
@@ -35,6 +38,20 @@ impl Job {
             Some(sender) => Events(sender.subscribe()),
             None => Events(broadcast::channel(1).1),
         })
+    }
+
+    /// The bytes of the file from its beginning on, while it is fetched.
+    ///
+    /// ```no_run
+    /// # async fn example(job: segfetch::Job) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut reader = job.reader();
+    /// tokio::io::copy(&mut reader, &mut tokio::io::sink()).await?;
+    /// let report = job.join().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reader(&self) -> DownloadReader {
+        DownloadReader::new(self.front.clone())
     }
 
     /// Sets the limit in bytes per second; `None` lifts it. Works at once.

@@ -21,6 +21,8 @@ use crate::plan::Next;
 /// A buffer is held at most this long before it is written, or, if nothing came, given back: a received byte does not wait
 /// longer in memory for more to come, nor other streams for one that brings nothing.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
+/// How often it is told that a stream brings nothing.
+const QUIET: Duration = Duration::from_millis(500);
 /// A server that starts further before the asked byte than this costs more than it brings. A lead that is longer, because the
 /// server can start at the beginning only, is given away in pieces of this length.
 const LONGEST_LEAD: u64 = 1 << 20;
@@ -60,6 +62,8 @@ pub(crate) enum Outcome {
     End,
     /// Nothing new: the buffer is full, or old, or the stream was interrupted.
     Nothing,
+    /// Nothing new, and reads have been pending for so long since the last byte.
+    Silent(Duration),
     /// The stream is of no more use.
     Failed(SourceError),
 }
@@ -99,7 +103,10 @@ impl Stream {
                 }
             } => result,
         };
-        let outcome = result.unwrap_or_else(Outcome::Failed);
+        let outcome = match result {
+            Ok(Outcome::Nothing) if self.silent_for >= QUIET => Outcome::Silent(self.silent_for),
+            result => result.unwrap_or_else(Outcome::Failed),
+        };
         if let (Next::Keep { at, .. }, false) = (next, matches!(outcome, Outcome::Bytes(_))) {
             // A read that failed, or was dropped, has put nothing. Whatever is there nevertheless, nobody has asked for.
             self.cut_to(at);
@@ -211,8 +218,9 @@ async fn receive(
     // Only a pending read counts as silence; waiting for a buffer or for the rate limit does not.
     let patience = shared.silence.saturating_sub(*silent_for);
     let silence = Silence { silent_for, since: Instant::now() };
-    let step = match tokio::time::timeout(patience, reader.read(&mut space)).await {
+    let step = match tokio::time::timeout(patience.min(QUIET), reader.read(&mut space)).await {
         Ok(step) => step?,
+        Err(_) if patience > QUIET => return Ok(Outcome::Nothing),
         Err(_) => return Err(shared.silent()),
     };
     silence.end();

@@ -91,18 +91,20 @@ impl Lane {
         };
     }
 
-    /// Begins to give the stream back if it is between two steps, and says whether it was.
-    pub(crate) fn leave(&mut self, ended: bool) -> bool {
+    /// Takes the stream if it is between two steps. It must be put back, or [leave](Self::leave).
+    pub(crate) fn take(&mut self) -> Option<Stream> {
         match std::mem::replace(&mut self.state, State::Moved) {
-            State::Between(stream) => {
-                self.state = State::Leaving { stop: Box::pin(stream.stop()), ended };
-                true
-            }
+            State::Between(stream) => Some(stream),
             other => {
                 self.state = other;
-                false
+                None
             }
         }
+    }
+
+    /// Begins to give a stream back.
+    pub(crate) fn leave(&mut self, stream: Stream, ended: bool) {
+        self.state = State::Leaving { stop: Box::pin(stream.stop()), ended };
     }
 
     /// Ends whatever is going on.

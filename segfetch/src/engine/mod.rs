@@ -5,6 +5,7 @@ mod checkpoints;
 mod drive;
 mod error;
 mod finishing;
+mod front;
 mod hosts;
 mod job;
 mod lane;
@@ -24,9 +25,11 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 pub use error::DownloadError;
+pub(crate) use front::{Front, Outcome};
 pub use job::{Canceller, Job};
-pub use options::{Connections, Download, IfExists, OnChange};
+pub use options::{Connections, Download, IfExists, OnChange, Order};
 pub use progress::{Event, Events, Integrity, Progress, Report, Stage, WorkerProgress};
+pub(crate) use rate::RateLimit;
 
 use crate::sink::{OsVolume, Volume};
 
@@ -113,6 +116,7 @@ impl Engine {
         let (cancel, mut cancelled) = watch::channel(false);
         let (progress_sender, progress) = watch::channel(Progress::default());
         let (events, first) = broadcast::channel(EVENT_BUFFER);
+        let (front_sender, front) = watch::channel(Front::new(Arc::clone(&self.0.volume)));
         let rate = Arc::<rate::RateLimit>::default();
         rate.set(download.rate_limit);
         let weak = events.downgrade();
@@ -121,6 +125,7 @@ impl Engine {
             download,
             rate: Arc::clone(&rate),
             progress: progress_sender,
+            front: front_sender,
             events,
         };
         let task = tokio::spawn(async move {
@@ -132,7 +137,7 @@ impl Engine {
                 }
             }
         });
-        Job { task, cancel, progress, events: weak, first_events: Some(Events(first)), rate }
+        Job { task, cancel, progress, front, events: weak, first_events: Some(Events(first)), rate }
     }
 }
 

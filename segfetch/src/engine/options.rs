@@ -12,7 +12,7 @@ use crate::checkpoint::Verify;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connections {
-    /// As many as the engine thinks good, at most [`Connections::AUTO_MOST`].
+    /// One at first, and more of them while they make the whole faster, at most [`Connections::AUTO_MOST`].
     Auto,
     /// This many, once the first byte has come, unless the server grants fewer.
     Exactly(u16),
@@ -20,7 +20,7 @@ pub enum Connections {
 
 impl Connections {
     /// What [`Connections::Auto`] goes up to.
-    pub const AUTO_MOST: u16 = 4;
+    pub const AUTO_MOST: u16 = 8;
     /// More than this is never opened for one download.
     pub const MOST: u16 = 64;
 
@@ -30,6 +30,17 @@ impl Connections {
             Self::Exactly(n) => n.clamp(1, Self::MOST),
         })
     }
+}
+
+/// In which order the parts of the file are fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// So that the whole is there soonest, with as few requests as possible.
+    #[default]
+    Fastest,
+    /// From the front, so that what is read while it arrives comes soonest. Costs more requests.
+    FromFront,
 }
 
 /// What to do when the file on the server is not the one that was begun.
@@ -62,6 +73,7 @@ pub struct Download {
     pub(crate) source: Arc<dyn RangeSource>,
     pub(crate) target: PathBuf,
     pub(crate) connections: Connections,
+    pub(crate) order: Order,
     pub(crate) on_change: OnChange,
     pub(crate) if_exists: IfExists,
     pub(crate) verify: Verify,
@@ -80,6 +92,7 @@ impl Download {
             source: Arc::new(source),
             target: target.as_ref().to_owned(),
             connections: Connections::Auto,
+            order: Order::default(),
             on_change: OnChange::default(),
             if_exists: IfExists::default(),
             verify: Verify::Sample(16),
@@ -96,6 +109,13 @@ impl Download {
     #[must_use]
     pub fn connections(mut self, connections: Connections) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// Which parts come first.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
         self
     }
 
@@ -134,7 +154,8 @@ impl Download {
         self
     }
 
-    /// How long a stream may bring nothing before it is replaced; 30 s unless said otherwise.
+    /// How long a stream may bring nothing before it has failed; 30 s unless said otherwise. Where another one is free, that one
+    /// takes over much earlier, and where others go on, it is replaced after 15 s.
     #[must_use]
     pub fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;

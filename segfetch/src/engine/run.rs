@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use segfetch_source::{Access, RangeSource, Sameness, SourceInfo, Strength, Validator};
+use segfetch_source::{Access, Pace, RangeSource, Sameness, SourceInfo, Strength, Validator};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -11,16 +11,17 @@ use super::buffers::BUFFER_LEN;
 use super::drive::{Counts, Drive, Driven, OVERLAP};
 use super::error::DownloadError;
 use super::finishing::is_copy;
+use super::front::Front;
 use super::hosts::Seat;
 use super::lane::Shared;
-use super::options::{Download, IfExists, OnChange};
+use super::options::{Connections, Download, IfExists, OnChange, Order};
 use super::progress::{Event, Progress, Report, Stage};
 use super::rate::RateLimit;
 use super::{Inner, random, verify};
 use crate::checkpoint::{
     FreshJob, Identity, IfExists as StoreIfExists, JobStore, OnDamage, Opened, StoreError, StoreOptions,
 };
-use crate::plan::{Config, Planner};
+use crate::plan::{self, Config, Planner};
 use crate::range_set::RangeSet;
 
 /// [`Identity::policy`] of bytes that may be of two versions of the file. They are never gone on from.
@@ -38,6 +39,7 @@ pub(crate) struct Context {
     pub(crate) download: Download,
     pub(crate) rate: Arc<RateLimit>,
     pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) front: watch::Sender<Front>,
     pub(crate) events: broadcast::Sender<Event>,
 }
 
@@ -47,6 +49,9 @@ pub(crate) async fn run(cx: Context, mut cancelled: watch::Receiver<bool>) -> Re
         Run { cx: &cx, started: Instant::now(), counts: Counts::default(), resumed: 0, ranges_lie: false, restarts: 0 }
             .run(&mut cancelled)
             .await;
+    // The job itself is one of them.
+    let has_readers = cx.front.receiver_count() > 1;
+    cx.front.send_modify(|front| front.end(&result, has_readers));
     cx.set_stage(Stage::Ended);
     result
 }
@@ -281,6 +286,14 @@ impl Run<'_> {
         if info.sessions.shares_connection || config.access != Access::Random {
             config.workers = 1;
         }
+        config.ramp = download.connections == Connections::Auto;
+        // The server has just said what the file is, so it can be asked for it.
+        config.eager = !config.ramp;
+        config.paced = matches!(info.pace, Pace::RealTime { .. });
+        config.order = match download.order {
+            Order::Fastest => plan::Order::Largest,
+            Order::FromFront => plan::Order::First,
+        };
         config.block = BUFFER_LEN as u64;
         config.open_round_trips = info.cost.open_round_trips;
         config.patience = download.patience;
@@ -289,6 +302,7 @@ impl Run<'_> {
         if info.validator.strength() != Strength::Strong {
             recheck_edges(&mut have);
         }
+        self.cx.front.send_modify(|front| front.begin(&store));
         let planner = Planner::new(config, have);
         let drive = Drive::new(self.cx, seat, shared, planner, store);
         let (result, store, counts) = drive.run(cancelled).await;

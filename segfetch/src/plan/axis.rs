@@ -30,15 +30,14 @@ impl Axis {
 
     /// Takes a statement about the extent, or what contradicts it. Spans are the caller's to clip.
     pub(super) fn learn(&mut self, found: u64) -> Result<(), GiveUp> {
-        let least = [&self.have, &self.missing].into_iter().filter_map(RangeSet::last).map(|last| last.end).max();
-        match self.extent.or(least.filter(|&least| least > found)) {
-            Some(expected) if expected != found => Err(GiveUp::ExtentChanged { expected, found }),
-            _ => {
-                self.extent = Some(found);
-                self.free.remove(found..u64::MAX);
-                Ok(())
-            }
+        let ends = [&self.have, &self.missing].into_iter().filter_map(RangeSet::last).map(|last| last.end);
+        let expected = self.extent.unwrap_or_else(|| ends.fold(found, u64::max));
+        if expected != found {
+            return Err(GiveUp::ExtentChanged { expected, found });
         }
+        self.extent = Some(found);
+        self.free.remove(found..u64::MAX);
+        Ok(())
     }
 
     /// A stream said that it will not bring `range`.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::planner::{Failing, Planner};
 use super::retry::doubled;
 use super::stream::{Phase, Stream};
-use super::{Access, Failure, GiveUp, Output, WorkerId};
+use super::{Access, Failure, GiveUp, Order, Output, WorkerId};
 
 /// Longest wait after the first failure; doubles with each.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
@@ -33,12 +33,16 @@ impl Planner {
         if extent.is_some_and(|extent| !self.learn(extent)) {
             return;
         }
+        let Some(stream) = self.stream(worker) else { return };
+        let (challenges, is_empty) = (stream.challenges.is_some(), stream.rest().is_empty());
         if start > asked {
             self.unsupported(now, worker, None);
         } else if self.config.access == Access::Random && asked - start > tolerated {
             // The server has begun at its own beginning: that stream is as good as any other from there.
             self.unsupported(now, worker, (start == 0).then_some(worker));
-        } else if self.stream(worker).is_some_and(|stream| stream.rest().is_empty()) {
+        } else if challenges {
+            self.catch_up(now, worker);
+        } else if is_empty {
             self.arrive(now, worker);
         }
     }
@@ -51,13 +55,13 @@ impl Planner {
             return;
         };
         stream.at = stream.at.saturating_add(units);
+        stream.quiet = Duration::ZERO;
+        stream.last_unit = Some(now);
         match stream.phase {
             Phase::Waiting => {
                 stream.phase = Phase::Running;
                 self.setup.measured(now.saturating_duration_since(stream.asked));
             }
-            // An end that is not the axis's was only hoped for; what lies behind it is somebody else's.
-            Phase::Draining if stream.end < end_of_axis => return self.stop(now, worker),
             Phase::Stopping => return,
             _ => {}
         }
@@ -66,6 +70,11 @@ impl Planner {
             return self.give_up(GiveUp::ExtentChanged { expected: end_of_axis, found });
         }
         stream.rate.observe(now, units);
+        self.ramp.count(units);
+        if stream.challenges.is_some() {
+            self.duplicate = self.duplicate.saturating_add(units);
+            return self.catch_up(now, worker);
+        }
         let came = stream.front..stream.at.min(stream.end);
         if !came.is_empty() {
             stream.front = came.end;
@@ -86,6 +95,7 @@ impl Planner {
 
     /// A worker has all of its span. Either its stream is good for more, or it ends.
     pub(super) fn arrive(&mut self, now: Instant, worker: WorkerId) {
+        self.dismiss_challenger(now, worker);
         let end_of_axis = self.axis.end();
         let Some(stream) = self.stream(worker) else { return };
         let (at, end, reach) = (stream.at, stream.end, stream.reach.unwrap_or(u64::MAX));
@@ -94,8 +104,11 @@ impl Planner {
         } else if self.config.access != Access::Random {
             self.axis.free.overlaps(at..reach).next()
         } else if at == end {
-            self.take_back(now, worker)
-                .or_else(|| self.axis.free.overlaps(end..reach).next().filter(|free| free.start == end))
+            let adjacent = self.axis.free.overlaps(end..reach).next().filter(|free| free.start == end);
+            self.take_back(now, worker).or(match self.config.order {
+                Order::Largest => adjacent,
+                Order::First => adjacent.map(|free| self.piece(now, free, u64::MAX)),
+            })
         } else {
             None
         };
@@ -116,6 +129,13 @@ impl Planner {
         }
     }
 
+    /// `worker` has brought nothing for so long.
+    pub(super) fn silent(&mut self, worker: WorkerId, quiet: Duration) {
+        if let Some(stream) = self.stream_mut(worker) {
+            stream.quiet = quiet;
+        }
+    }
+
     pub(super) fn ended(&mut self, now: Instant, worker: WorkerId) {
         if self.stream(worker).is_none_or(|stream| stream.phase == Phase::Opening) {
             return;
@@ -129,12 +149,15 @@ impl Planner {
             }
             stream.end = at;
         }
+        if stream.challenges.is_some() {
+            return self.retry_later(now, worker);
+        }
         let rest = stream.rest();
         if rest.is_empty() {
             return;
         }
         let as_announced = stream.reach.is_some_and(|reach| at >= reach);
-        self.give_back(rest, &stream);
+        self.give_back(now, worker, rest);
         if as_announced && stream.kept_any {
             return;
         }
@@ -157,12 +180,12 @@ impl Planner {
     pub(super) fn failed(&mut self, now: Instant, worker: WorkerId, failure: Failure) {
         let Some(stream) = self.leave(now, worker).filter(|stream| stream.phase != Phase::Stopping) else { return };
         let rest = stream.rest();
-        let was_needed = !rest.is_empty();
+        let was_needed = !rest.is_empty() || stream.challenges.is_some();
         if failure == Failure::Fatal {
             self.axis.free.insert(rest);
             return self.give_up(GiveUp::Fatal);
         }
-        self.give_back(rest, &stream);
+        self.give_back(now, worker, rest);
         if !was_needed {
             // How a stream ends that has brought all of its span is the peer's business.
             return;
@@ -173,6 +196,7 @@ impl Planner {
                 self.slot_mut(worker).last_rate = None;
                 self.granted = self.granted.min(self.active());
                 self.refused = true;
+                self.throttled_at = Some(now);
                 // Waiting for one's turn is no failure.
                 self.failing = None;
             }

@@ -25,16 +25,31 @@
 //! A worker at its end *runs on* where it can: into a thief's span that has brought nothing yet (the thief is stopped), or into
 //! an adjacent free span. *Draining* reads on only to hear the peer confirm the end; units that come instead prove that the
 //! extent is a lie. A failure in any state leads to idle, and the rest of the span back to the free ones.
+//!
+//! # What an idle worker does
+//!
+//! The first of these that there is to do:
+//! 1. It takes a free span, or a fair share of it.
+//! 2. It *challenges* a stream that has fallen silent: it starts a little before the place that the other one has reached, and
+//!    takes over its span as soon as it has drawn level. What both bring can be compared.
+//! 3. It steals from the stream with the longest time to go, so that all finish together, if that is worth a stream.
+//! 4. It challenges the slowest one, where what is left is too little to divide and would come a good deal earlier.
+//!
+//! A stream that is much slower than its peers for long is replaced even if nobody is idle.
 
 mod axis;
+mod challenge;
 mod gate;
 mod inputs;
 mod planner;
+mod ramp;
 mod rate;
 mod retry;
 mod schedule;
+mod slow;
 mod spans;
 mod split;
+mod steal;
 mod stream;
 
 use std::time::{Duration, Instant};
@@ -53,7 +68,7 @@ pub enum Order {
     /// The largest: fewest streams.
     #[default]
     Largest,
-    /// The lowest: for a consumer that reads from the front.
+    /// The lowest, in pieces of little more than is worth a stream: for a consumer that reads from the front.
     First,
 }
 
@@ -67,6 +82,8 @@ pub struct Config {
     pub access: Access,
     /// Whether the peer ends a stream at an [`End::Exact`] by itself.
     pub exact_ends: bool,
+    /// All workers start at once, and not only when the first unit has come.
+    pub eager: bool,
     /// Most streams at once; 0 counts as 1.
     pub workers: u16,
     /// Spans are cut at multiples of this many units, counted from 0; 0 counts as 1.
@@ -77,6 +94,11 @@ pub struct Config {
     pub open_round_trips: u8,
     /// Which free span comes first.
     pub order: Order,
+    /// Begin with one worker, and use more of them while that makes the whole faster. Otherwise all that are granted start when
+    /// the first unit has come.
+    pub ramp: bool,
+    /// The peer sends at a rate of its own, that of the media: no stream is fetched twice, or thought slow, for it.
+    pub paced: bool,
     /// How long transient failures are answered by new attempts while no unit arrives.
     pub patience: Duration,
     /// Seed of the jitter. Jobs with different seeds do not retry in step.
@@ -90,11 +112,14 @@ impl Config {
             extent,
             access: Access::Random,
             exact_ends: false,
+            eager: false,
             workers: 4,
             block: 1 << 16,
             min_span: 1 << 20,
             open_round_trips: 3,
             order: Order::Largest,
+            ramp: false,
+            paced: false,
             patience: Duration::from_secs(300),
             seed: 0,
         }
@@ -129,6 +154,13 @@ pub enum Input {
         worker: WorkerId,
         /// How many.
         units: u64,
+    },
+    /// The stream has brought nothing while it was read for so long; told again and again as the time grows.
+    Silent {
+        /// Whose stream.
+        worker: WorkerId,
+        /// How long reads have been pending since the last unit.
+        quiet: Duration,
     },
     /// The peer confirmed that the stream is complete.
     Ended {
@@ -247,7 +279,8 @@ pub enum Next {
         /// At least 1.
         units: u64,
     },
-    /// Drop up to `units` of them, or compare them with what is held: they lie before what is wanted.
+    /// Drop up to `units` of them, or compare them with what is held: they lie before what is wanted, or are those that another
+    /// stream has brought.
     Pass {
         /// Position of the next unit.
         at: u64,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::range_set::RangeSet;
 
 use super::axis::Axis;
+use super::ramp::Ramp;
 use super::rate::Setup;
 use super::retry::Jitter;
 use super::stream::{Phase, Slot, Stream};
@@ -36,6 +37,13 @@ pub struct Planner {
     pub(super) outcome: Option<Result<(), GiveUp>>,
     pub(super) jitter: Jitter,
     pub(super) failing: Option<Failing>,
+    pub(super) ramp: Ramp,
+    /// Units that challengers have passed over.
+    pub(super) duplicate: u64,
+    /// The last time that the server refused a stream.
+    pub(super) throttled_at: Option<Instant>,
+    /// The last time that a slow stream was replaced.
+    pub(super) replaced_at: Option<Instant>,
     /// Where a stream ended although it should have gone on.
     pub(super) short_at: Option<u64>,
 }
@@ -60,11 +68,15 @@ impl Planner {
             granted: 0,
             refused: false,
             wanted: 0,
-            warm: false,
+            warm: config.eager,
             setup: Setup::new(config.open_round_trips),
             outcome: None,
             jitter: Jitter::new(config.seed),
             failing: None,
+            ramp: Ramp::new(config.ramp),
+            duplicate: 0,
+            throttled_at: None,
+            replaced_at: None,
             short_at: None,
             config,
         };
@@ -83,6 +95,7 @@ impl Planner {
             Input::Opened { worker, start, ends_at, extent } => self.opened(now, worker, start, ends_at, extent),
             Input::Advanced { worker, units } => self.moved(now, worker, units, false),
             Input::Skipped { worker, units } => self.moved(now, worker, units, true),
+            Input::Silent { worker, quiet } => self.silent(worker, quiet),
             Input::Ended { worker } => self.ended(now, worker),
             Input::Stopped { worker } => self.stopped(worker),
             Input::Failed { worker, failure } => self.failed(now, worker, failure),
@@ -103,15 +116,15 @@ impl Planner {
     /// What the next units of a worker's stream are for. Ask before every read, and again if other outputs came meanwhile.
     pub fn next(&self, worker: WorkerId) -> Next {
         let Some(stream) = self.stream(worker) else { return Next::Nothing };
+        let at = stream.at;
+        // A challenger passes over what the other stream has brought so far.
+        let front =
+            stream.challenges.and_then(|victim| self.stream(victim)).map_or(stream.front, |victim| victim.front);
         match stream.phase {
+            Phase::Opening | Phase::Stopping => Next::Nothing,
             Phase::Draining => Next::Confirm,
-            Phase::Waiting | Phase::Running if stream.at < stream.front => {
-                Next::Pass { at: stream.at, units: stream.front - stream.at }
-            }
-            Phase::Waiting | Phase::Running if stream.at < stream.end => {
-                Next::Keep { at: stream.at, units: stream.end - stream.at }
-            }
-            _ => Next::Nothing,
+            Phase::Waiting | Phase::Running if at < front => Next::Pass { at, units: front - at },
+            Phase::Waiting | Phase::Running => Next::Keep { at, units: stream.end.saturating_sub(at) },
         }
     }
 

@@ -116,6 +116,16 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_told_once_the_shortest_measurement_is_over() {
+        let (mut rate, t0) = (Rate::default(), Instant::now());
+        rate.observe(t0, 0);
+        let just_before = t0 + SHORTEST_MEASUREMENT - Duration::from_millis(1);
+        rate.observe(just_before, 10);
+        assert_eq!(rate.per_second(just_before), None);
+        assert!(rate.per_second(t0 + SHORTEST_MEASUREMENT).is_some());
+    }
+
+    #[test]
     fn after_a_half_life_half_of_the_rate_is_new() {
         let (mut rate, t0) = (Rate::default(), Instant::now());
         rate.observe(t0, 0);
@@ -146,6 +156,10 @@ mod tests {
         assert!((setup.seconds() - 2.0).abs() < 1e-9);
         setup.measured(Duration::from_secs(1));
         assert!((setup.seconds() - 1.5).abs() < 1e-9);
+        let mut exact = Setup::new(10);
+        exact.at_least(Duration::from_secs(1));
+        exact.measured(Duration::from_secs(3));
+        assert!((exact.seconds() - 3.0).abs() < 1e-9, "what was expected is no news: {}", exact.seconds());
         let mut near = Setup::new(3);
         near.measured(Duration::from_micros(80));
         assert!((near.seconds() - LEAST_SETUP).abs() < 1e-9);

@@ -4,18 +4,27 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::planner::Planner;
-use super::split::{equal_finish, finish, first_share, worthwhile};
-use super::stream::{Phase, Slot, Stream};
+use super::split::{first_share, worthwhile};
+use super::stream::{Phase, Stream};
 use super::{Access, End, GiveUp, Order, Output, WorkerId};
 
 /// How often idle workers look again whether somebody needs help.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Where the lowest unit matters most, pieces are so many times what is worth a stream: little is lost to opening them, and
+/// the front waits for no large one...
+const PIECE: u64 = 8;
+/// ...but there are no more than about so many of them.
+const MOST_PIECES: u64 = 1024;
 
 /// Work for an idle worker.
-struct Find {
-    span: Range<u64>,
-    /// Whose span it is cut from.
-    victim: Option<WorkerId>,
+#[derive(Clone, Debug)]
+pub(super) enum Find {
+    /// Of a free span.
+    Free(Range<u64>),
+    /// Cut from the end of another worker's span.
+    Share { victim: WorkerId, span: Range<u64> },
+    /// The same span as another worker's, from `start` on.
+    Challenge { victim: WorkerId, start: u64 },
 }
 
 impl Planner {
@@ -28,6 +37,8 @@ impl Planner {
         if self.axis.is_complete() {
             return self.complete();
         }
+        self.relieve(now);
+        self.look_at_the_rate(now);
         let mut find = None;
         while let Some(worker) = self.ready_worker(now) {
             find = self.find(now);
@@ -63,20 +74,38 @@ impl Planner {
         self.outcome = Some(Ok(()));
     }
 
+    fn look_at_the_rate(&mut self, now: Instant) {
+        let count = |wanted: fn(&Stream) -> bool| self.streams().filter(|(_, stream)| wanted(stream)).count();
+        let running = count(|stream| stream.phase == Phase::Running);
+        let opening = count(|stream| matches!(stream.phase, Phase::Opening | Phase::Waiting)) > 0;
+        let (setup, most) = (self.setup.seconds(), self.most());
+        self.ramp.look(now, u16::try_from(running).unwrap_or(u16::MAX), opening, setup, most);
+    }
+
+    /// How many workers there can be.
+    fn most(&self) -> u16 {
+        u16::try_from(self.slots.len()).unwrap_or(u16::MAX)
+    }
+
     /// How many workers there should be, if the host allows it.
-    fn target(&self) -> u16 {
+    pub(super) fn target(&self) -> u16 {
         let parallel = self.warm && self.axis.extent.is_some() && self.config.access == Access::Random;
-        if parallel { u16::try_from(self.slots.len()).unwrap_or(u16::MAX) } else { 1 }
+        if !parallel {
+            return 1;
+        }
+        // Whoever has fallen silent does not count.
+        let silent = self.streams().filter(|(_, stream)| self.is_silent(stream)).count();
+        self.ramp.allowed().saturating_add(u16::try_from(silent).unwrap_or(u16::MAX)).min(self.most())
     }
 
     /// Idle slots that wait for a retry. They count as busy, or a failure would only move to the next slot.
-    fn resting(&self, now: Instant) -> u16 {
+    pub(super) fn resting(&self, now: Instant) -> u16 {
         let resting = self.slots.iter().filter(|slot| slot.is_idle() && !slot.is_ready(now)).count();
         u16::try_from(resting).unwrap_or(u16::MAX).min(self.target())
     }
 
     /// The idle worker that was fastest, if there may be one more.
-    fn ready_worker(&self, now: Instant) -> Option<WorkerId> {
+    pub(super) fn ready_worker(&self, now: Instant) -> Option<WorkerId> {
         if self.active() + self.resting(now) >= self.target() {
             return None;
         }
@@ -86,90 +115,66 @@ impl Planner {
     }
 
     fn find(&self, now: Instant) -> Option<Find> {
+        self.find_free(now)
+            .or_else(|| self.find_challenge(now, true))
+            .or_else(|| self.find_theft(now).filter(|_| self.config.access == Access::Random))
+            .or_else(|| self.find_challenge(now, false))
+    }
+
+    fn find_free(&self, now: Instant) -> Option<Find> {
         let free = &self.axis.free;
-        if free.is_empty() {
-            return if self.config.access == Access::Random { self.steal(now) } else { None };
-        }
         if self.config.access != Access::Random {
-            return free.first().map(|span| Find { span, victim: None });
+            return free.first().map(Find::Free);
         }
+        let fair = self.fair_share(free.total(), self.active() + self.resting(now));
         let span = match self.config.order {
-            Order::First => free.first(),
-            Order::Largest => free.iter().max_by_key(|span| (span.end - span.start, u64::MAX - span.start)),
-        }?;
-        let end = first_share(
-            &span,
-            self.fair_share(free.total(), self.active() + self.resting(now)),
-            self.floor(now),
-            self.config.block,
-        );
-        Some(Find { span: span.start..end, victim: None })
-    }
-
-    /// What the longest time to go exceeds the time by in which all could finish together, where that is worth a stream.
-    fn steal(&self, now: Instant) -> Option<Find> {
-        let setup = self.setup.seconds();
-        let usual = self.usual_rate(now);
-        let rate = |stream: &Stream| match stream.phase {
-            Phase::Running => stream.rate.per_second(now).or(usual),
-            // Nothing came yet: the longer that takes, the less is expected.
-            _ => {
-                usual.map(|usual| usual * setup / now.saturating_duration_since(stream.asked).as_secs_f64().max(setup))
+            Order::Largest => {
+                let largest = free.iter().max_by_key(|span| (span.end - span.start, u64::MAX - span.start))?;
+                largest.start..first_share(&largest, fair, self.floor(now), self.config.block)
             }
+            Order::First => self.piece(now, free.first()?, fair),
         };
-        let victims: Vec<_> = self
-            .streams()
-            .filter(|(_, stream)| stream.is_fetching())
-            .filter_map(|(victim, stream)| Some((victim, stream.rest(), rate(stream)?)))
-            .collect();
-        let length = |rest: &Range<u64>| (rest.end - rest.start) as f64;
-        let rates = victims.iter().map(|(_, _, rate)| *rate);
-        let usual = usual.or_else(|| rates.reduce(f64::max))?;
-        let finish = finish(
-            victims.iter().map(|(_, rest, rate)| (length(rest), *rate)),
-            self.thieves(now).map(|slot| slot.last_rate.unwrap_or(usual)),
-            setup,
-        );
-        let shares = victims.iter().filter_map(|(victim, rest, rate)| {
-            let cut = equal_finish(rest, *rate, finish, setup, self.config.block)?;
-            Some((length(rest) / rate, Find { span: cut..rest.end, victim: Some(*victim) }))
-        });
-        shares.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, find)| find)
+        Some(Find::Free(span))
     }
 
-    /// The slots that could steal now, or as soon as their streams have ended.
-    fn thieves(&self, now: Instant) -> impl Iterator<Item = &Slot> {
-        let fetching = self.streams().filter(|(_, stream)| stream.is_fetching()).count();
-        let most = usize::from((self.target() - self.resting(now)).min(self.granted)).saturating_sub(fetching);
-        let free = self.slots.iter().filter(move |slot| match &slot.stream {
-            None => slot.is_ready(now),
-            Some(stream) => !stream.is_fetching(),
-        });
-        free.take(most.max(1))
+    /// What a worker takes of a free span where the lowest unit matters most, and at `most`.
+    pub(super) fn piece(&self, now: Instant, span: Range<u64>, most: u64) -> Range<u64> {
+        if self.axis.extent.is_none() {
+            return span;
+        }
+        let floor = self.floor(now);
+        let share = floor.saturating_mul(PIECE).max(self.axis.end() / MOST_PIECES).min(most);
+        span.start..first_share(&span, share, floor, self.config.block)
     }
 
     fn open(&mut self, now: Instant, worker: WorkerId, find: Find) {
-        let Find { span, victim } = find;
         if self.config.access == Access::Sequential && self.axis.have.total() > 0 {
             return self.give_up(GiveUp::NotRepeatable);
         }
-        if let Some(victim) = victim {
-            if let Some(stream) = self.stream_mut(victim) {
-                stream.end = span.start;
+        let (span, first, challenges) = match find {
+            Find::Free(span) => (span.clone(), span.start, None),
+            Find::Share { victim, span } => {
+                self.stream_mut(victim).into_iter().for_each(|stream| stream.end = span.start);
+                self.outputs.push_back(Output::Cut { worker: victim, end: span.start });
+                (span.clone(), span.start, None)
             }
-            self.outputs.push_back(Output::Cut { worker: victim, end: span.start });
-        }
-        self.axis.free.remove(span.clone());
+            Find::Challenge { victim, start } => {
+                let end = self.stream(victim).map_or(start, |stream| stream.end);
+                (start..end, start, Some(victim))
+            }
+        };
         let (start, end) = match self.config.access {
-            Access::Random if span.end == self.axis.end() => (span.start, End::Open),
-            Access::Random if self.config.exact_ends => (span.start, End::Exact(span.end)),
-            Access::Random => (span.start, End::Soft(span.end)),
+            Access::Random if span.end == self.axis.end() => (first, End::Open),
+            Access::Random if self.config.exact_ends => (first, End::Exact(span.end)),
+            Access::Random => (first, End::Soft(span.end)),
             _ => (0, End::Open),
         };
         let reach = if let End::Exact(end) = end { Some(end) } else { None };
+        let owned = if challenges.is_some() { start..start } else { span };
+        self.axis.free.remove(owned.clone());
         let slot = self.slot_mut(worker);
         slot.retry_at = None;
-        slot.stream = Some(Stream::asked(now, &span, start, reach));
+        slot.stream = Some(Stream { challenges, ..Stream::asked(now, &owned, start, reach) });
         self.outputs.push_back(Output::Open { worker, start, end });
     }
 
@@ -195,7 +200,7 @@ impl Planner {
 
     /// `units` divided by the workers that are expected besides those that are `busy`.
     fn fair_share(&self, units: u64, busy: u16) -> u64 {
-        let slots = u16::try_from(self.slots.len()).unwrap_or(u16::MAX);
+        let slots = self.most().min(self.ramp.allowed());
         let expected = match (self.axis.extent, self.refused) {
             (None, _) => 1,
             (_, true) => slots.min(self.granted),
@@ -207,13 +212,5 @@ impl Planner {
     /// The fewest units to be cut off from a free span.
     fn floor(&self, now: Instant) -> u64 {
         self.usual_rate(now).map_or(self.config.min_span, |rate| worthwhile(rate, self.setup.seconds()))
-    }
-
-    /// The median rate of the streams.
-    fn usual_rate(&self, now: Instant) -> Option<f64> {
-        let running = self.streams().filter(|(_, stream)| stream.phase == Phase::Running);
-        let mut rates: Vec<_> = running.filter_map(|(_, stream)| stream.rate.per_second(now)).collect();
-        rates.sort_by(f64::total_cmp);
-        rates.get(rates.len() / 2).copied()
     }
 }

@@ -12,12 +12,14 @@ impl Planner {
     /// For a worker at its end: the span behind it, if it was given to a stream that has brought nothing yet.
     pub(super) fn take_back(&mut self, now: Instant, worker: WorkerId) -> Option<Range<u64>> {
         let victim = self.stream(worker)?;
-        let is_next = |s: &Stream| s.is_fetching() && !s.kept_any && s.front == victim.end && s.end > s.front;
+        let is_next = |s: &Stream| s.is_fetching() && !s.kept_any && s.front == victim.end;
         let (thief, stream) = self.streams().find(|(_, s)| is_next(s) && victim.reaches(s.end))?;
         let (span, waited) = (stream.rest(), now.saturating_duration_since(stream.asked));
         self.setup.at_least(waited);
+        self.dismiss_challenger(now, thief);
         self.stop(now, thief);
         // It was faster than its average said; with the same average it would be robbed again at once.
+        self.slot_mut(worker).last_rate = None;
         self.stream_mut(worker)?.rate = Rate::default();
         Some(span)
     }
@@ -54,6 +56,7 @@ impl Planner {
             }
         }
         if let Some(keep) = keep {
+            self.stream_mut(keep).into_iter().for_each(|stream| stream.challenges = None);
             self.reassign(now, keep);
         }
     }
@@ -70,11 +73,7 @@ impl Planner {
             (stream.front, stream.end) = (span.start, span.end);
         }
         if end != rest.end {
-            self.outputs.push_back(if end < rest.end {
-                Output::Cut { worker, end }
-            } else {
-                Output::Extend { worker, end }
-            });
+            self.outputs.push_back(Output::Extend { worker, end });
         }
     }
 
@@ -94,7 +93,7 @@ impl Planner {
             return;
         };
         self.stop(now, worker);
-        self.give_back(stream.rest(), &stream);
+        self.give_back(now, worker, stream.rest());
     }
 
     /// Stops a worker. Its span is the caller's.
@@ -109,12 +108,16 @@ impl Planner {
         self.outputs.push_back(Output::Stop { worker });
     }
 
-    /// Frees a span; that of a stream which has brought nothing goes back to the worker before it.
-    pub(super) fn give_back(&mut self, span: Range<u64>, stream: &Stream) {
+    /// Frees a span, unless there is somebody to take it at once: the challenger of its worker, or the stream that ends before it, to
+    /// which it belonged if nothing of it has come.
+    pub(super) fn give_back(&mut self, now: Instant, worker: WorkerId, span: Range<u64>) {
         if span.is_empty() {
             return;
         }
-        let merges = !stream.kept_any && self.config.access == Access::Random;
+        if let Some(challenger) = self.challenger_of(worker) {
+            return self.take_over(now, challenger, span);
+        }
+        let merges = self.config.access == Access::Random;
         let before = |s: &Stream| s.phase == Phase::Running && s.end == span.start && s.reaches(span.end);
         let neighbour = self.streams().find(|(_, stream)| merges && before(stream)).map(|(worker, _)| worker);
         if let Some(worker) = neighbour {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A stolen share must keep the victim busy for at least this many times what opening a stream costs.
-const WORTH: f64 = 4.0;
+const WORTH: f64 = 2.0;
 
 /// The least multiple of `block` that is not below `at`; `u64::MAX` if there is none.
 fn align_up(at: u64, block: u64) -> u64 {
@@ -88,11 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_worth_four_set_ups_of_the_victims_time() {
-        // Equal rates of 10 and a set-up of 10 s: the share of R is (R - 100) / 2, and must be 400.
-        assert_eq!(pair(900, 10.0, 10.0, 10.0), Some(500));
-        assert_eq!(pair(898, 10.0, 10.0, 10.0), None);
-        assert_eq!(worthwhile(10.0, 3.0), 120);
+    fn a_share_is_worth_two_set_ups_of_the_victims_time() {
+        // Equal rates of 10 and a set-up of 10 s: the share of R is (R - 100) / 2, and must be 200.
+        assert_eq!(pair(500, 10.0, 10.0, 10.0), Some(300));
+        assert_eq!(pair(498, 10.0, 10.0, 10.0), None);
+        assert_eq!(worthwhile(10.0, 3.0), 60);
     }
 
     #[test]

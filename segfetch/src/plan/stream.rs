@@ -1,8 +1,9 @@
 //! One worker: a slot, and the stream in it.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::WorkerId;
 use super::rate::Rate;
 
 /// How far a stream has come. The picture is in the documentation of [`plan`](super).
@@ -39,6 +40,13 @@ pub(super) struct Stream {
     /// Units of the span came on this stream.
     pub(super) kept_any: bool,
     pub(super) rate: Rate,
+    /// The stream whose span it takes over when it has drawn level. Until then its own span is empty.
+    pub(super) challenges: Option<WorkerId>,
+    /// How long it has brought nothing while it was read.
+    pub(super) quiet: Duration,
+    pub(super) last_unit: Option<Instant>,
+    /// Since when it has been slow, and what was usual then.
+    pub(super) slow: Option<(Instant, f64)>,
 }
 
 impl Stream {
@@ -53,6 +61,10 @@ impl Stream {
             asked: now,
             kept_any: false,
             rate: Rate::default(),
+            challenges: None,
+            quiet: Duration::ZERO,
+            last_unit: None,
+            slow: None,
         }
     }
 
@@ -61,8 +73,13 @@ impl Stream {
         self.front..self.end
     }
 
-    /// Whether units are wanted from it, and may be.
+    /// Whether units are wanted from it.
     pub(super) fn is_fetching(&self) -> bool {
+        self.is_busy() && self.challenges.is_none()
+    }
+
+    /// Whether it is not about to leave its slot.
+    pub(super) fn is_busy(&self) -> bool {
         matches!(self.phase, Phase::Opening | Phase::Waiting | Phase::Running)
     }
 
@@ -82,9 +99,17 @@ pub(super) struct Slot {
     pub(super) attempts: u32,
     /// Not to be used before this.
     pub(super) retry_at: Option<Instant>,
+    /// How often a stream in it was replaced for being slow, and when the next one may be.
+    pub(super) replaced: u32,
+    pub(super) spared_until: Option<Instant>,
 }
 
 impl Slot {
+    /// Units per second of a stream that is under way.
+    pub(super) fn running_rate(&self, now: Instant) -> Option<f64> {
+        self.stream.as_ref().filter(|stream| stream.phase == Phase::Running)?.rate.per_second(now)
+    }
+
     /// Whether it holds no stream; it may have to wait nevertheless.
     pub(super) fn is_idle(&self) -> bool {
         self.stream.is_none()

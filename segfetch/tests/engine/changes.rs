@@ -213,7 +213,7 @@ async fn a_difference_that_is_found_when_the_download_fails_for_another_reason_i
 
 /// A server whose probe gives a strong validator, and whose streams say nothing of theirs.
 #[derive(Debug)]
-struct Mute(MemorySource);
+pub(crate) struct Mute(pub(crate) MemorySource);
 
 struct MuteReader(Box<dyn RangeReader>, Opened);
 

@@ -35,8 +35,8 @@ async fn a_stream_that_falls_silent_is_replaced() {
     let start = tokio::time::Instant::now();
     let report = world.run(download(&source, 3)).await.0.expect("it succeeds");
     world.assert_copy(&source);
-    assert_eq!(report.retries, 1);
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert_eq!(report.retries, 0, "another one takes over before it has failed");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

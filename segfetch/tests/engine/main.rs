@@ -7,6 +7,7 @@ mod downloads;
 mod failures;
 mod interruptions;
 mod limits;
+mod scheduling;
 mod storage;
 mod unruly;
 mod world;

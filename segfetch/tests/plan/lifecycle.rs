@@ -66,6 +66,15 @@ fn the_others_start_after_the_first_unit_and_share_the_rest_equally() {
 }
 
 #[test]
+fn the_eager_start_all_at_once() {
+    let mut eager = config(10_000, 3);
+    eager.eager = true;
+    let mut bench = Bench::new(eager);
+    let shares = [open(0, 0, End::Soft(3400)), open(1, 3400, End::Soft(6700)), open(2, 6700, End::Open)];
+    assert_eq!(bench.outputs(), shares);
+}
+
+#[test]
 fn shares_end_at_blocks_and_are_not_smaller_than_the_floor() {
     for (extent, workers, first_end) in [(10_001, 4, 2600), (3000, 8, 1000), (1999, 8, 1999), (2000, 8, 1000)] {
         let mut bench = Bench::new(config(extent, workers));
@@ -161,7 +170,7 @@ fn an_idle_worker_steals_so_that_both_finish_together() {
 }
 
 #[test]
-fn nothing_is_stolen_that_is_not_worth_four_times_the_opening() {
+fn nothing_is_stolen_that_is_not_worth_twice_the_opening() {
     let mut bench = two();
     bench.opened(1, 5000);
     bench.now += SECOND / 10;
@@ -548,4 +557,34 @@ fn a_snapshot_shows_every_stream() {
     assert_eq!((zero.worker, zero.start, zero.front, zero.end), (WorkerId(0), 0, 201, 5000));
     assert!((zero.rate.unwrap() - 100.0).abs() < 1.0);
     assert_eq!((one.worker, one.start, one.front, one.end, one.rate), (WorkerId(1), 5000, 5000, 10_000, None));
+}
+
+#[test]
+fn in_order_the_lowest_piece_is_next_and_none_is_large() {
+    let mut in_order = config(1_000_000, 2);
+    in_order.order = Order::First;
+    let mut bench = Bench::new(in_order.clone());
+    assert_eq!(bench.outputs(), [open(0, 0, End::Soft(8000))], "eight times the least span");
+    bench.opened(0, 0);
+    bench.now += SECOND / 10;
+    bench.came(0, 1);
+    assert_eq!(bench.outputs(), [open(1, 8000, End::Soft(16_000))]);
+    bench.opened(1, 8000);
+    bench.now += SECOND / 10;
+    bench.came(1, 1);
+    bench.streams(2, &[(0, 1000), (1, 1000)]);
+    bench.came(1, 5999);
+    // An opening takes 0.1 s: 200 units are worth it, eight times as many are a piece. The adjacent one is taken without opening.
+    assert_eq!(bench.outputs(), [extend(1, 17_600)]);
+    bench.came(0, 5999);
+    let [Output::Stop { .. }] = bench.outputs()[..] else { panic!("what is behind it is held") };
+    bench.stopped(0);
+    let [Output::Open { worker: WorkerId(0), start: 17_600, .. }] = bench.outputs()[..] else { panic!("the lowest") };
+
+    // A huge axis is not cut into more pieces than can be counted.
+    in_order.extent = Some(1 << 50);
+    let mut bench = Bench::new(in_order.clone());
+    assert_eq!(bench.outputs(), [open(0, 0, End::Soft((1 << 40) + 24))]);
+    in_order.extent = None;
+    assert_eq!(Bench::new(in_order).outputs(), [open(0, 0, End::Open)]);
 }

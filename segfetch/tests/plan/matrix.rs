@@ -1,6 +1,7 @@
 //! Every input in every state of a worker. The table is the specification; a change of it is a change of behaviour.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use segfetch::plan::{Failure, Input, Next, Output, WorkerId};
 
@@ -43,6 +44,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("advanced 10", Input::Advanced { worker: WORKER, units: 10 }),
         ("advanced 0", Input::Advanced { worker: WORKER, units: 0 }),
         ("skipped 10", Input::Skipped { worker: WORKER, units: 10 }),
+        ("silent 60 s", Input::Silent { worker: WORKER, quiet: Duration::from_secs(60) }),
         ("ended", Input::Ended { worker: WORKER }),
         ("stopped", Input::Stopped { worker: WORKER }),
         ("transient", failed(Failure::Transient)),
@@ -105,6 +107,7 @@ idle      opened other    0  idle
 idle      advanced 10     0  idle
 idle      advanced 0      0  idle
 idle      skipped 10      0  idle
+idle      silent 60 s     0  idle
 idle      ended           0  idle
 idle      stopped         0  idle
 idle      transient       0  idle
@@ -123,6 +126,7 @@ opening   opened other    0  nothing        Stop, GaveUp ExtentChanged { expecte
 opening   advanced 10     0  nothing
 opening   advanced 0      0  nothing
 opening   skipped 10      0  nothing
+opening   silent 60 s     0  nothing
 opening   ended           0  nothing
 opening   stopped         0  nothing
 opening   transient       0  rests
@@ -141,6 +145,7 @@ waiting   opened other    0  keep from 0
 waiting   advanced 10    10  keep from 10
 waiting   advanced 0      0  keep from 0
 waiting   skipped 10      0  keep from 10
+waiting   silent 60 s     0  keep from 0
 waiting   ended           0  rests
 waiting   stopped         0  keep from 0
 waiting   transient       0  rests
@@ -159,6 +164,7 @@ running   opened other    0  keep from 500
 running   advanced 10    10  keep from 510
 running   advanced 0      0  keep from 500
 running   skipped 10      0  keep from 510
+running   silent 60 s     0  keep from 500
 running   ended           0  rests
 running   stopped         0  keep from 500
 running   transient       0  rests
@@ -177,6 +183,7 @@ draining  opened other    0  confirm
 draining  advanced 10     0  nothing        Stop, GaveUp ExtentChanged { expected: 1000, found: 1010 }
 draining  advanced 0      0  confirm
 draining  skipped 10      0  nothing        Stop, GaveUp ExtentChanged { expected: 1000, found: 1010 }
+draining  silent 60 s     0  confirm
 draining  ended           0  idle           Complete
 draining  stopped         0  confirm
 draining  transient       0  idle           Complete
@@ -195,6 +202,7 @@ stopping  opened other    0  nothing
 stopping  advanced 10     0  nothing
 stopping  advanced 0      0  nothing
 stopping  skipped 10      0  nothing
+stopping  silent 60 s     0  nothing
 stopping  ended           0  idle
 stopping  stopped         0  idle
 stopping  transient       0  idle

@@ -54,6 +54,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let flags = byte();
     config.exact_ends = flags & 1 != 0;
     config.order = if flags & 2 != 0 { Order::First } else { Order::Largest };
+    config.ramp = flags & 16 != 0;
+    config.paced = flags & 32 != 0;
     config.access =
         [Access::Random, Access::Random, Access::FromStartOnly, Access::Sequential][(flags >> 2 & 3) as usize];
     let slice = config.extent.unwrap_or(100_000) / 8;
@@ -126,6 +128,7 @@ impl Harness {
                 let start = end / 256 * amount;
                 Input::Lost { start, end: start.saturating_add(end / 9 + 1) }
             }
+            14 => Input::Silent { worker, quiet: Duration::from_millis(amount * amount) },
             _ => {
                 self.now += Duration::from_millis(amount * amount);
                 Input::Timeout
@@ -180,7 +183,10 @@ impl Harness {
                     self.opens += 1;
                     let active = self.workers.iter().filter(|&&seen| seen != Seen::Idle).count();
                     assert!(active <= usize::from(self.granted), "more than granted");
-                    assert!(start == 0 || !self.planner.have().contains(start), "asked for what is held");
+                    let snapshot = self.planner.snapshot(self.now);
+                    let challenges =
+                        snapshot.workers.iter().any(|other| other.worker == worker && other.front == other.end);
+                    assert!(start == 0 || challenges || !self.planner.have().contains(start), "asked for what is held");
                 }
                 // One that has ended meanwhile cannot be stopped any more.
                 Output::Stop { worker } => {
@@ -212,7 +218,8 @@ impl Harness {
         self.input(Input::Limit(8));
         let opens_before = self.opens;
         // Halving the longest span again and again, down to what is worth a stream, takes at most 64 steps.
-        let bound = 4 * self.planner.free().len() + 64 * (self.workers.len() + 1);
+        // In order, there are so many pieces.
+        let bound = 4 * self.planner.free().len() + 64 * (self.workers.len() + 1) + 1100;
         for _ in 0..10_000 {
             self.drain();
             if self.complete || self.gave_up {

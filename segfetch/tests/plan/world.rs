@@ -1,56 +1,20 @@
-//! A fluid model of jobs and their server, in virtual time: a stream brings nothing during its set-up, then its rate.
+//! A fluid model of jobs and their server, in virtual time: a stream brings nothing during its set-up, then its rate, or its part
+//! of the link.
 
 use std::time::{Duration, Instant};
 
 use segfetch::plan::{
-    Config, Failure, GateConfig, GateInput, GateOutput, GiveUp, HostGate, Input, JobId, Next, Output, Planner, WorkerId,
+    Config, Failure, GateConfig, GateInput, GateOutput, HostGate, Input, JobId, Next, Output, Planner, WorkerId,
 };
 use segfetch::range_set::RangeSet;
 
+use crate::setting::{Setting, TICK};
 use crate::support::Dice;
 
-const TICK: f64 = 0.05;
-const FIRST_SETUP: f64 = 1.8;
-
-/// Units per second of each worker, as a function of time.
-pub(crate) struct Rates {
-    /// Of consecutive stretches of five seconds; the last one lasts.
-    pub(crate) stretches: Vec<Vec<f64>>,
-}
-
-impl Rates {
-    pub(crate) fn constant(rates: Vec<f64>) -> Self {
-        Self { stretches: vec![rates] }
-    }
-
-    fn at(&self, time: f64) -> &[f64] {
-        let stretch = ((time / 5.0) as usize).min(self.stretches.len() - 1);
-        &self.stretches[stretch]
-    }
-
-    /// The first instant at which the sum of all rates could have brought everything, after one set-up: no schedule beats it.
-    pub(crate) fn ideal(&self, units: f64) -> f64 {
-        let (mut time, mut left) = (FIRST_SETUP, units);
-        while left > 0.0 {
-            left -= self.at(time).iter().sum::<f64>() * TICK / 10.0;
-            time += TICK / 10.0;
-        }
-        time
-    }
-}
-
-pub(crate) struct Setting<'a> {
-    /// Length of each job.
-    pub(crate) units: Vec<u64>,
-    pub(crate) workers: u16,
-    /// Seconds from asking to the first unit.
-    pub(crate) setup: f64,
-    pub(crate) rates: &'a Rates,
-    /// Sessions that the server admits. With a number, the jobs share a gate; otherwise each may do what it likes.
-    pub(crate) admits: Option<u16>,
-    /// How often a second of a stream ends with a reset.
-    pub(crate) resets: f64,
-}
+/// Bytes of a first congestion window.
+const FIRST_WINDOW: f64 = 14_600.0;
+/// How often an engine tells that a stream is silent.
+const QUIET: f64 = 0.5;
 
 #[derive(Debug, Default)]
 pub(crate) struct Run {
@@ -59,6 +23,10 @@ pub(crate) struct Run {
     pub(crate) opens: usize,
     pub(crate) refusals: usize,
     pub(crate) resets: usize,
+    /// Units that were passed over.
+    pub(crate) twice: u64,
+    /// Most streams at once.
+    pub(crate) most: usize,
     /// When each job was complete.
     pub(crate) ends: Vec<f64>,
 }
@@ -75,24 +43,46 @@ struct Stream {
     start: u64,
     opens_in: f64,
     opened: bool,
+    /// Seconds since then.
+    age: f64,
     carry: f64,
+    /// Seconds without a unit.
+    quiet: f64,
+    /// Brings nothing any more once half of everything is there.
+    dies: bool,
+}
+
+impl Stream {
+    fn wants(&self, rate: f64, round_trip: f64) -> f64 {
+        if !self.opened {
+            0.0
+        } else if round_trip > 0.0 {
+            rate.min(FIRST_WINDOW / round_trip * (self.age / round_trip).exp2())
+        } else {
+            rate
+        }
+    }
 }
 
 struct World<'a> {
-    setting: &'a Setting<'a>,
+    setting: &'a Setting,
     begin: Instant,
     time: f64,
     gate: Option<HostGate>,
     jobs: Vec<Job>,
+    /// What is under way for streams that were stopped.
+    waste: Vec<f64>,
     dice: Dice,
+    stalled: bool,
     run: Run,
 }
 
 /// Runs all jobs to their ends. Panics if a unit is kept twice, or a job gives up.
-pub(crate) fn run(setting: &Setting<'_>, seed: u64) -> Run {
+pub(crate) fn run(setting: &Setting, seed: u64) -> Run {
     let jobs = (0..).map(JobId).zip(&setting.units).map(|(id, &units)| {
         let mut config = Config::new(Some(units));
         config.workers = setting.workers;
+        config.ramp = setting.ramp;
         config.seed = seed;
         let streams = (0..setting.workers).map(|_| None).collect();
         Job { id, planner: Planner::new(config, RangeSet::new()), streams, received: RangeSet::new(), done: None }
@@ -103,7 +93,9 @@ pub(crate) fn run(setting: &Setting<'_>, seed: u64) -> Run {
         time: 0.0,
         gate: setting.admits.map(|_| HostGate::new(&GateConfig::new(None, seed))),
         jobs: jobs.collect(),
+        waste: Vec::new(),
         dice: Dice(seed),
+        stalled: false,
         run: Run::default(),
     };
     for n in 0..world.jobs.len() {
@@ -118,9 +110,11 @@ pub(crate) fn run(setting: &Setting<'_>, seed: u64) -> Run {
         world.time += TICK;
         assert!(world.time < 20_000.0, "never ends: {:?} {:?}", world.jobs[0].planner, world.gate);
         let now = world.now();
+        let share = world.share();
+        world.stalled = world.dice.below(100) < setting.rough.1;
         for n in 0..world.jobs.len() {
             world.jobs[n].planner.handle_input(now, Input::Timeout);
-            (0..usize::from(setting.workers)).for_each(|worker| world.tick(n, worker));
+            (0..usize::from(setting.workers)).for_each(|worker| world.tick(n, worker, share));
         }
     }
     let Run { seconds, .. } = world.run;
@@ -137,6 +131,27 @@ impl World<'_> {
         if let Some(gate) = &mut self.gate {
             gate.handle_input(now, input);
         }
+    }
+
+    /// Most units per second that a stream gets of the link, which serves all equally; waste takes its part.
+    fn share(&mut self) -> f64 {
+        let Some(link) = self.setting.link else { return f64::INFINITY };
+        let rates = self.setting.rates.at(self.time);
+        let streams = self.jobs.iter().flat_map(|job| job.streams.iter().zip(rates));
+        let wants = streams.filter_map(|(stream, rate)| Some(stream.as_ref()?.wants(*rate, self.setting.round_trip)));
+        let mut wants: Vec<_> =
+            wants.chain(self.waste.iter().map(|_| link.rate)).filter(|wants| *wants > 0.0).collect();
+        wants.sort_by(f64::total_cmp);
+        let (mut left, mut share) = (link.rate, link.rate);
+        for (n, want) in wants.iter().enumerate() {
+            share = left / (wants.len() - n) as f64;
+            left -= want.min(share);
+        }
+        self.waste.retain_mut(|waste| {
+            *waste -= share * TICK;
+            *waste > 0.0
+        });
+        share
     }
 
     /// Polls planners and gate until none of them has anything to do.
@@ -165,16 +180,22 @@ impl World<'_> {
         let now = self.now();
         loop {
             let job = self.jobs[n].id;
-            match self.jobs[n].planner.poll_output(now) {
+            let output = self.jobs[n].planner.poll_output(now);
+            match output {
                 Output::Open { worker, start, .. } => {
-                    let opens_in = if self.run.opens == 0 { FIRST_SETUP } else { self.setting.setup };
+                    let (first, others) = self.setting.setups;
+                    let opens_in = if self.run.opens == 0 { first } else { others };
+                    let dies = self.setting.silent == Some(usize::from(worker.0))
+                        && self.run.opens < usize::from(self.setting.workers);
                     self.run.opens += 1;
-                    let stream = Stream { start, opens_in, opened: false, carry: 0.0 };
+                    let stream = Stream { start, opens_in, opened: false, age: 0.0, carry: 0.0, quiet: 0.0, dies };
                     assert!(self.jobs[n].streams[usize::from(worker.0)].replace(stream).is_none());
+                    self.run.most =
+                        self.run.most.max(self.jobs.iter().flat_map(|job| job.streams.iter().flatten()).count());
                     self.tell_gate(GateInput::Opening { job });
                 }
                 Output::Stop { worker } => {
-                    self.over(n, usize::from(worker.0));
+                    self.stopped(n, usize::from(worker.0));
                     self.jobs[n].planner.handle_input(now, Input::Stopped { worker });
                 }
                 Output::Complete => {
@@ -183,11 +204,23 @@ impl World<'_> {
                     self.tell_gate(GateInput::Leave { job });
                     assert_eq!(self.jobs[n].received, RangeSet::from(0..self.setting.units[n]));
                 }
-                Output::GaveUp { reason } => panic!("{}", format_reason(reason)),
+                Output::GaveUp { reason } => panic!("gave up: {reason:?}"),
                 Output::Wait(_) => return,
                 Output::Cut { .. } | Output::Extend { .. } => {}
             }
         }
+    }
+
+    /// A stream is gone, and what was under way for it is not.
+    fn stopped(&mut self, n: usize, worker: usize) {
+        let snapshot = self.jobs[n].planner.snapshot(self.now());
+        let front =
+            snapshot.workers.iter().find(|stream| usize::from(stream.worker.0) == worker).map(|stream| stream.front);
+        let opened = self.jobs[n].streams[worker].as_ref().is_some_and(|stream| stream.opened);
+        if let (Some(link), Some(front), true) = (self.setting.link, front, opened) {
+            self.waste.push(link.overshoot.min((self.setting.units[n] - front) as f64));
+        }
+        self.over(n, worker);
     }
 
     /// A stream is gone, however it ended.
@@ -198,7 +231,7 @@ impl World<'_> {
         }
     }
 
-    fn tick(&mut self, n: usize, worker: usize) {
+    fn tick(&mut self, n: usize, worker: usize, share: f64) {
         let (now, id) = (self.now(), WorkerId(worker as u16));
         let rate = self.setting.rates.at(self.time)[worker];
         let open = self.jobs.iter().flat_map(|job| job.streams.iter().flatten()).filter(|stream| stream.opened).count();
@@ -226,7 +259,26 @@ impl World<'_> {
             planner.handle_input(now, Input::Failed { worker: id, failure: Failure::Transient });
             return self.over(n, worker);
         }
-        stream.carry += rate * TICK;
+        stream.age += TICK;
+        if stream.dies && received.total() > self.setting.units[n] / 2 {
+            if matches!(planner.next(id), Next::Keep { .. } | Next::Pass { .. }) {
+                let before = stream.quiet;
+                stream.quiet += TICK;
+                if (before / QUIET) as u64 != (stream.quiet / QUIET) as u64 {
+                    let quiet = Duration::from_secs_f64(stream.quiet);
+                    planner.handle_input(now, Input::Silent { worker: id, quiet });
+                }
+            }
+            return;
+        }
+        stream.carry += stream.wants(rate, self.setting.round_trip).min(share) * TICK;
+        let wanted = match planner.next(id) {
+            Next::Keep { units, .. } | Next::Pass { units, .. } => units as f64,
+            _ => 0.0,
+        };
+        if self.stalled || stream.carry < self.setting.rough.0.min(wanted) {
+            return;
+        }
         // A tick may bring the end of one span and the beginning of the next.
         while stream.carry >= 1.0 {
             match planner.next(id) {
@@ -236,17 +288,19 @@ impl World<'_> {
                     assert_eq!(received.insert(at..at + units), units, "kept twice");
                     planner.handle_input(now, Input::Advanced { worker: id, units });
                 }
+                Next::Pass { units, at } => {
+                    let units = units.min(stream.carry as u64);
+                    stream.carry -= units as f64;
+                    self.run.twice += units;
+                    assert!(received.contains_range(&(at..at + units)), "passes over what is not there");
+                    planner.handle_input(now, Input::Advanced { worker: id, units });
+                }
                 Next::Confirm => {
                     planner.handle_input(now, Input::Ended { worker: id });
                     return self.over(n, worker);
                 }
-                Next::Pass { .. } => panic!("passes over what it could have left out"),
                 Next::Nothing => break,
             }
         }
     }
-}
-
-fn format_reason(reason: GiveUp) -> String {
-    format!("gave up: {reason:?}")
 }

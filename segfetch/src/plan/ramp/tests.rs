@@ -1,0 +1,186 @@
+use super::*;
+
+/// A ramp whose workers bring what `rate` says of their number, and take `setup` seconds to begin; up to eight of them.
+struct Path<R> {
+    ramp: Ramp,
+    rate: R,
+    now: Instant,
+    setup: f64,
+    /// Workers that bring units, and those that are about to, with the time until then.
+    running: u16,
+    opening: Vec<f64>,
+    /// Workers after each tenth of a second.
+    history: Vec<u16>,
+    most: u16,
+}
+
+impl<R: Fn(u16, f64) -> f64> Path<R> {
+    fn new(rate: R, setup: f64) -> Self {
+        let (ramp, now) = (Ramp::new(true), Instant::now());
+        Self { ramp, rate, now, setup, running: 1, opening: Vec::new(), history: Vec::new(), most: 8 }
+    }
+
+    fn run(&mut self, seconds: usize) -> u16 {
+        for _ in 0..seconds * 10 {
+            self.now += Duration::from_millis(100);
+            self.opening.iter_mut().for_each(|left| *left -= 0.1);
+            let arrived = self.opening.extract_if(.., |left| *left < 1e-6).count();
+            self.running += u16::try_from(arrived).unwrap();
+            self.ramp.count(((self.rate)(self.running, self.history.len() as f64 / 10.0) / 10.0) as u64);
+            let opening = !self.opening.is_empty();
+            self.ramp.look(self.now, self.running, opening, self.setup, self.most);
+            let wanted = usize::from(self.ramp.allowed().saturating_sub(self.running));
+            self.opening.resize(wanted.max(self.opening.len()), self.setup);
+            self.history.push(self.running);
+        }
+        self.running
+    }
+}
+
+fn changes(history: &[u16]) -> Vec<u16> {
+    let mut changes = history.to_vec();
+    changes.dedup();
+    changes
+}
+
+#[test]
+fn where_each_worker_brings_the_same_eight_are_reached_in_two_steps() {
+    let mut path = Path::new(|n, _| f64::from(n) * 1e6, 0.5);
+    assert_eq!(path.run(5), 8);
+    assert_eq!(changes(&path.history), [1, 2, 8]);
+    // Two windows, a set-up, a window, a set-up.
+    let reached = path.history.iter().position(|&n| n == 8).unwrap();
+    assert!((15..=20).contains(&reached), "{reached}");
+}
+
+#[test]
+fn where_one_fills_the_link_a_second_one_is_tried_and_not_a_third() {
+    let mut path = Path::new(|_, _| 1e6, 0.5);
+    assert_eq!(path.run(29), 2);
+    assert_eq!(path.ramp.allowed(), 1, "the second one is not replaced when it ends");
+    // Again after 30 s, with one more; then after a minute, two, four, five and five.
+    let mut tried = Vec::new();
+    for second in 29..1300 {
+        path.running = path.running.min(path.ramp.allowed());
+        if path.run(1) > 1 {
+            tried.push(second);
+        }
+    }
+    let begun: Vec<_> = tried.iter().filter(|&&second| !tried.contains(&(second - 1))).collect();
+    assert!(begun.len() > 4, "{begun:?}");
+    let pauses: Vec<_> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.iter().zip([60, 120, 240, 300]).all(|(found, hold)| (hold..hold + 6).contains(found)), "{begun:?}");
+}
+
+#[test]
+fn a_link_that_takes_three_is_filled_and_no_more_are_added() {
+    let mut path = Path::new(|n, _| f64::from(n.min(3)) * 1e6, 0.5);
+    path.run(29);
+    assert_eq!(changes(&path.history), [1, 2, 8], "the second one brought all that it could");
+    let mut path = Path::new(|n, _| 1e6 * [0.0, 1.0, 1.3, 1.5, 1.6, 1.6, 1.6, 1.6, 1.6][usize::from(n)], 0.5);
+    path.run(29);
+    assert_eq!(changes(&path.history), [1, 2, 4, 8], "30 %, 23 %, nothing");
+    assert_eq!(path.ramp.allowed(), 4);
+}
+
+#[test]
+fn small_gains_are_worth_one_worker_at_a_time_but_not_a_second_one() {
+    let mut path = Path::new(|n, _| 1e6 * [0.0, 1.0, 1.3, 1.35, 1.4, 1.48, 1.49, 1.5, 1.5][usize::from(n)], 0.5);
+    path.run(29);
+    assert_eq!(changes(&path.history), [1, 2, 4, 5, 6], "30 %, 8 %, 6 %, 1 %");
+    assert_eq!(path.ramp.allowed(), 5);
+    let mut path = Path::new(|n, _| if n > 1 { 1.1e6 } else { 1e6 }, 0.5);
+    assert_eq!((path.run(29), path.ramp.allowed()), (2, 1));
+}
+
+#[test]
+fn a_slow_start_is_no_rate_to_compare_with() {
+    let mut path = Path::new(|_, time| 1e6 * (time / 0.2 - 5.0).exp2().min(1.0), 0.5);
+    path.run(20);
+    let trial = path.history.iter().position(|&n| n == 2).unwrap();
+    assert!((14..=19).contains(&trial), "{trial}: a second, two windows and a set-up");
+    assert_eq!((path.running, path.ramp.allowed()), (2, 1), "it was no gain");
+}
+
+#[test]
+fn in_a_black_out_nothing_is_tried_and_its_end_is_no_gain() {
+    let mut path = Path::new(|_, time| if (3..9).contains(&(time as u64)) { 0.0 } else { 1e6 }, 4.0);
+    assert_eq!(path.run(25), 3);
+    assert_eq!((changes(&path.history), path.ramp.allowed()), (vec![1, 2, 3], 2), "with the second nothing was learnt");
+    let mut path = Path::new(|_, time| if time < 9.0 { 0.0 } else { 1e6 }, 0.5);
+    assert_eq!(path.run(9), 1);
+}
+
+#[test]
+fn steps_are_larger_the_more_of_it_each_new_worker_brings() {
+    let mut linear = Path { most: 64, ..Path::new(|n, _| f64::from(n) * 1e6, 0.5) };
+    linear.run(20);
+    assert_eq!(changes(&linear.history), [1, 2, 8, 32, 64]);
+    // From two to eight, half as much again: worth another step, but not so large a one.
+    let mut bent = Path { most: 64, ..Path::new(|n, _| 1e6 * f64::from(n.min(2)) + 1.6e5 * f64::from(n.max(2)), 0.5) };
+    bent.run(5);
+    assert_eq!(changes(&bent.history)[..4], [1, 2, 8, 16]);
+}
+
+/// Looks after every tenth of a second, while `running` workers bring 1 MB per second times a growing factor.
+fn feed(ramp: &mut Ramp, now: &mut Instant, tenths: i32, running: u16, opening: bool, rate: f64, growth: f64) -> u16 {
+    for n in 0..tenths {
+        *now += Duration::from_millis(100);
+        ramp.count((1e5 * rate * growth.powi(n)) as u64);
+        ramp.look(*now, running, opening, 0.5, 8);
+    }
+    ramp.allowed()
+}
+
+/// With one worker that brings 1 MB per second, a second one is being tried.
+fn trial() -> (Ramp, Instant) {
+    let (mut ramp, mut now) = (Ramp::new(true), Instant::now());
+    assert_eq!(feed(&mut ramp, &mut now, 4, 1, false, 1.0, 1.0), 1);
+    assert_eq!(ramp.lean(), 1.0);
+    assert_eq!(feed(&mut ramp, &mut now, 3, 1, true, 1.0, 1.0), 2);
+    assert_eq!(ramp.lean(), LEAN, "the first trial costs nothing");
+    (ramp, now)
+}
+
+#[test]
+fn a_trial_is_judged_after_three_windows_in_which_nobody_was_being_opened() {
+    let (mut ramp, mut now) = trial();
+    assert_eq!(feed(&mut ramp, &mut now, 30, 2, true, 1.0, 1.0), 2, "a third one may still come");
+    assert_eq!(feed(&mut ramp, &mut now, 30, 1, false, 1.0, 1.0), 2, "it is gone, and says nothing");
+    assert_eq!(feed(&mut ramp, &mut now, 6, 2, false, 1.0, 1.0), 2);
+    assert_eq!(feed(&mut ramp, &mut now, 1, 2, false, 1.0, 1.0), 1, "three windows");
+}
+
+#[test]
+fn a_trial_is_compared_with_the_rate_of_as_many_workers_as_there_were_before() {
+    let (mut ramp, mut now) = trial();
+    assert_eq!(feed(&mut ramp, &mut now, 4, 2, false, 2.0, 1.0), 8);
+    // One of the two is gone for a moment, and then a third one comes and brings nothing.
+    feed(&mut ramp, &mut now, 5, 1, true, 1.0, 1.0);
+    feed(&mut ramp, &mut now, 5, 2, true, 2.0, 1.0);
+    assert_eq!(feed(&mut ramp, &mut now, 10, 3, false, 2.0, 1.0), 2);
+}
+
+#[test]
+fn a_rate_that_grows_is_waited_for_unless_it_hardly_does() {
+    let (mut ramp, mut now) = trial();
+    assert_eq!(feed(&mut ramp, &mut now, 7, 2, false, 1.0, 1.02), 2);
+    assert_eq!(feed(&mut ramp, &mut now, 8, 2, false, 1.15, 1.02), 4, "until it was worth it");
+    let (mut ramp, mut now) = trial();
+    assert_eq!(feed(&mut ramp, &mut now, 7, 2, false, 1.0, 1.001), 1);
+}
+
+#[test]
+fn a_rate_that_is_a_fifth_higher_than_before_is_good_enough_to_compare_with() {
+    let (mut ramp, mut now) = (Ramp::new(true), Instant::now());
+    assert_eq!(feed(&mut ramp, &mut now, 6, 1, false, 1.0, 1.1), 2);
+    let (mut ramp, mut now) = (Ramp::new(true), Instant::now());
+    assert_eq!(feed(&mut ramp, &mut now, 20, 1, false, 1.0, 1.2), 1);
+}
+
+#[test]
+fn whoever_says_a_number_gets_it() {
+    let mut ramp = Ramp::new(false);
+    ramp.look(Instant::now(), 1, false, 0.5, 8);
+    assert_eq!((ramp.allowed(), ramp.lean()), (u16::MAX, 1.0));
+}

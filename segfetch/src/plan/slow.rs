@@ -1,0 +1,116 @@
+//! The machine of one job: streams that bring nothing, or much less than their peers.
+
+use std::time::{Duration, Instant};
+
+use super::planner::Planner;
+use super::retry::doubled;
+use super::stream::{Phase, Stream};
+use super::{Access, WorkerId};
+
+/// After so many round trips without a unit, and at least so long, a stream is silent: nothing is expected of it.
+const SILENT_ROUND_TRIPS: f64 = 4.0;
+const SILENT_AFTER: f64 = 2.0;
+/// After so many, and at least so long, it is replaced, if others are not silent.
+const DEAD_ROUND_TRIPS: f64 = 10.0;
+const DEAD_AFTER: f64 = 15.0;
+/// A stream is slow below this part of what is usual...
+const SLOW: f64 = 0.25;
+/// ...and is replaced if it stays so for this long. No other one is replaced for as long, nor one in the same slot, for which
+/// the time doubles.
+const SLOW_FOR: Duration = Duration::from_secs(10);
+const LONGEST_SPARING: Duration = Duration::from_secs(300);
+/// If the usual rate itself has fallen below this part of what it was, it is the path of all that is slow.
+const NOT_FALLEN: f64 = 0.8;
+/// What is left must take longer than with a fresh stream by this factor.
+const MUCH_LONGER: f64 = 2.0;
+
+impl Planner {
+    /// Whether nothing is expected of a stream any more.
+    pub(super) fn is_silent(&self, stream: &Stream) -> bool {
+        !self.config.paced && self.outlasts(stream, SILENT_ROUND_TRIPS, SILENT_AFTER)
+    }
+
+    fn outlasts(&self, stream: &Stream, round_trips: f64, seconds: f64) -> bool {
+        stream.quiet.as_secs_f64() >= (round_trips * self.round_trip()).max(seconds)
+    }
+
+    /// About what a round trip takes, in seconds.
+    pub(super) fn round_trip(&self) -> f64 {
+        self.setup.seconds() / f64::from(self.config.open_round_trips.max(1))
+    }
+
+    /// Takes its span from a stream that is as good as dead, or so slow that another one is worth opening.
+    pub(super) fn relieve(&mut self, now: Instant) {
+        if self.config.paced || self.config.access != Access::Random {
+            return;
+        }
+        if let Some(dead) = self.find_dead(now) {
+            self.release(now, dead);
+        }
+        if let Some(slow) = self.find_slow(now) {
+            self.replaced_at = Some(now);
+            let slot = self.slot_mut(slow);
+            slot.replaced = slot.replaced.saturating_add(1);
+            slot.spared_until = Some(now + doubled(SLOW_FOR, slot.replaced, LONGEST_SPARING));
+            self.release(now, slow);
+        }
+    }
+
+    /// A stream that has brought nothing for long, while others have.
+    fn find_dead(&self, now: Instant) -> Option<WorkerId> {
+        let brought_since = |quiet: Duration, other: &Stream| {
+            other.last_unit.is_some_and(|at| now.saturating_duration_since(at) < quiet)
+        };
+        let others_go_on =
+            |worker, quiet| self.streams().any(|(other, stream)| other != worker && brought_since(quiet, stream));
+        let dead = |stream: &Stream| stream.is_busy() && self.outlasts(stream, DEAD_ROUND_TRIPS, DEAD_AFTER);
+        let mut dead = self.streams().filter(|(_, stream)| dead(stream));
+        dead.find(|(worker, stream)| others_go_on(*worker, stream.quiet)).map(|(worker, _)| worker)
+    }
+
+    /// Notes who is slow, and finds one that has been so for long enough.
+    fn find_slow(&mut self, now: Instant) -> Option<WorkerId> {
+        let usual = self.present_rate(now)?;
+        let takes_now = |since: Instant| now.saturating_duration_since(since) >= SLOW_FOR;
+        let may = self.replaced_at.is_none_or(takes_now);
+        let setup = self.setup.seconds();
+        let mut slowest = None;
+        for (n, slot) in (0..).zip(&mut self.slots) {
+            let spared = slot.spared_until.is_some_and(|until| now < until);
+            let Some(stream) = slot.stream.as_mut().filter(|s| s.phase == Phase::Running && s.is_fetching()) else {
+                continue;
+            };
+            let Some(rate) = stream.rate.per_second(now).filter(|rate| *rate < SLOW * usual) else {
+                stream.slow = None;
+                continue;
+            };
+            let (since, usual_then) = *stream.slow.get_or_insert((now, usual));
+            if usual < NOT_FALLEN * usual_then {
+                stream.slow = Some((now, usual));
+                continue;
+            }
+            let pays = pays((stream.end - stream.front) as f64, rate, usual, setup);
+            if may && !spared && takes_now(since) && pays && slowest.is_none_or(|(_, least)| rate < least) {
+                slowest = Some((WorkerId(n), rate));
+            }
+        }
+        slowest.map(|(worker, _)| worker)
+    }
+}
+
+/// Whether `left` units come much sooner from a fresh stream with the rate `usual`, which is there after `setup` seconds.
+fn pays(left: f64, rate: f64, usual: f64, setup: f64) -> bool {
+    left / rate > MUCH_LONGER * (setup + left / usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_stream_must_take_less_than_half_as_long() {
+        // 10 s, or 3 s and 2 s.
+        assert!(!pays(100.0, 10.0, 50.0, 3.0));
+        assert!(pays(101.0, 10.0, 50.0, 3.0));
+    }
+}

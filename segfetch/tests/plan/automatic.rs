@@ -1,0 +1,65 @@
+//! How many workers there are, where that is to be found.
+
+use std::time::Duration;
+
+use segfetch::plan::{End, Output, WorkerId};
+
+use crate::support::{Bench, config, open};
+
+/// So many tenths of a second, in each of which every worker of `running` brings so many units; up to the first outputs.
+fn run(bench: &mut Bench, tenths: usize, running: u16, units: u64) -> Vec<Output> {
+    for _ in 0..tenths {
+        bench.now += Duration::from_millis(100);
+        (0..running).for_each(|worker| bench.came(worker, units));
+        let outputs = bench.outputs();
+        if !outputs.is_empty() {
+            return outputs;
+        }
+    }
+    Vec::new()
+}
+
+/// The first worker runs, and the second one has just been asked for, from the returned place on.
+fn second() -> (Bench, u64) {
+    let mut automatic = config(10_000_000, 8);
+    automatic.ramp = true;
+    let mut bench = Bench::new(automatic);
+    assert_eq!(bench.outputs(), [open(0, 0, End::Open)], "all of it");
+    bench.opened(0, 0);
+    bench.now += Duration::from_millis(100);
+    bench.came(0, 1);
+    assert_eq!(run(&mut bench, 3, 1, 1000), [], "one arrival is no rate");
+    let outputs = run(&mut bench, 2, 1, 1000);
+    let [Output::Cut { worker: WorkerId(0), end }, Output::Open { worker: WorkerId(1), start, end: End::Open }] =
+        outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(start, end);
+    (bench, start)
+}
+
+#[test]
+fn the_second_worker_gets_the_end_and_less_than_half() {
+    let (_, start) = second();
+    assert!((5_400_000..5_600_000).contains(&start), "{start}");
+}
+
+#[test]
+fn workers_are_added_as_long_as_each_brings_as_much_and_what_is_not_granted_is_wanted() {
+    let (mut bench, start) = second();
+    bench.input(segfetch::plan::Input::Limit(4));
+    assert_eq!(run(&mut bench, 3, 1, 1000), []);
+    bench.opened(1, start);
+    let opens = run(&mut bench, 5, 2, 1000);
+    assert_eq!(opens.iter().filter(|output| matches!(output, Output::Open { .. })).count(), 2, "{opens:?}");
+    assert_eq!(bench.planner.wanted(), 8);
+    // The third brings no gain, but the fourth is still being opened.
+    let Some(Output::Open { start, .. }) = opens.iter().find(|o| matches!(o, Output::Open { worker: WorkerId(2), .. }))
+    else {
+        panic!("{opens:?}")
+    };
+    bench.opened(2, *start);
+    assert_eq!(run(&mut bench, 20, 3, 667), []);
+    assert_eq!(bench.planner.wanted(), 8);
+}
