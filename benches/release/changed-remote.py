@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""changed-remote.py CLIENT...     Release tier, by hand, as root: the file on the server becomes another one half-way.
+"""changed-remote.py CLIENT... [--http]     Release tier, by hand, as root: the file on the server becomes another one half-way.
 
-Each client fetches a file from vsftpd, is killed in the middle, the file on the server is replaced, and the same command is run again;
+Each client fetches a file from vsftpd, or nginx, is killed in the middle, the file on the server is replaced, and the same command is run again;
 in the case "renamed over" it is not killed, and the new file takes the name while the old one is being fetched. Outcomes: correct-new,
 correct-old, mixed (bytes of both under the final name, exit 0), error (exit code; "left" says what is under the final name). Clients:
 segfetch aria2-1s lftp-1s axel-1s curl. Writes a markdown table to stdout.
@@ -15,12 +15,13 @@ import sys
 import tempfile
 import threading
 
-from lab import Vsftpd, markdown, same, start, write_file
+from lab import Nginx, Vsftpd, markdown, same, start, write_file
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("client", nargs="+")
 parser.add_argument("--length", type=int, default=64_000_000)
 parser.add_argument("--rate", type=int, default=8_000_000, help="bytes per second of all connections together")
+parser.add_argument("--http", action="store_true", help="from nginx instead of vsftpd")
 parser.add_argument("-n", "--connections", type=int, default=4)
 o = parser.parse_args()
 
@@ -44,7 +45,7 @@ def outcome(client, case, base):
     write_file(new, int(o.length * part), 2)
     shutil.copy(old, served)
     os.utime(served, (YESTERDAY, YESTERDAY))
-    server = Vsftpd(root, o.rate // (1 if client == "curl" else o.connections))
+    server = (Nginx if o.http else Vsftpd)(root, o.rate // (1 if client == "curl" else o.connections))
     half, patience = o.length / o.rate / 2, 10 * o.length / o.rate
 
     def replace():

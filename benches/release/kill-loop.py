@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""kill-loop.py CLIENT... [--kills N]     Release tier, by hand, as root: downloads that are killed again and again.
+"""kill-loop.py CLIENT... [--kills N] [--http]     Release tier, by hand, as root: downloads that are killed again and again.
 
-Each client fetches a file from a vsftpd that delivers 10 MB/s in all. It gets SIGKILL after a uniform 0.2 to 4 s and the same command
+Each client fetches a file from a vsftpd, or nginx, that delivers 10 MB/s in all. It gets SIGKILL after a uniform 0.2 to 4 s and the same command
 is run again, until the file is there; it is compared with the original, removed, and the next one begins; N kills in all, and the last
 file is let finish. Clients: segfetch aria2 lftp axel, and aria2-1s lftp-1s axel-1s, which save their state each second. Each client
 has a server of its own; with --parallel they run at the same time. Writes a markdown table to stdout.
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from lab import Vsftpd, markdown, same, start, write_file
+from lab import Nginx, Vsftpd, markdown, same, start, write_file
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("client", nargs="+")
@@ -26,6 +26,7 @@ parser.add_argument("--length", type=int, default=400_000_000)
 parser.add_argument("--rate", type=int, default=10_000_000, help="bytes per second of all connections together")
 parser.add_argument("-n", "--connections", type=int, default=4)
 parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--http", action="store_true", help="from nginx instead of vsftpd")
 parser.add_argument("--parallel", action="store_true")
 parser.add_argument("--folder", help="where files are written (default: a temporary directory)")
 o = parser.parse_args()
@@ -36,7 +37,7 @@ MOST_FAILURES = 3  # runs in a row that end with an error before a person remove
 def torment(client, original, folder):
     """One row of the table."""
     os.makedirs(folder)
-    server = Vsftpd(os.path.dirname(original), o.rate // o.connections)
+    server = (Nginx if o.http else Vsftpd)(os.path.dirname(original), o.rate // o.connections)
     uniform = random.Random(o.seed).uniform
     out = os.path.join(folder, "f")
     kills = done = wrong = errors = failed_in_row = stuck = 0
@@ -109,8 +110,8 @@ def main():
             thread.join()
     for thread in threads:
         thread.join()
-    print("%.0f MB at %.0f MB/s over %d connections, SIGKILL after a uniform 0.2 to 4 s\n" % (o.length / 1e6, o.rate / 1e6, o.connections))
-    heads = ["client", "kills", "right files", "wrong files", "runs with an error", "stuck, files removed", "MB delivered again per kill", "downloads not counted", "logins", "wall s", "given up"]
+    print("%.0f MB by %s at %.0f MB/s over %d connections, SIGKILL after a uniform 0.2 to 4 s\n" % (o.length / 1e6, "HTTP" if o.http else "FTP", o.rate / 1e6, o.connections))
+    heads = ["client", "kills", "right files", "wrong files", "runs with an error", "stuck, files removed", "MB delivered again per kill", "downloads not counted", "logins or requests", "wall s", "given up"]
     print(markdown(heads, [rows[client] for client in o.client if client in rows]), end="", flush=True)
     shutil.rmtree(base)
     exit(any(row[3] for row in rows.values()))

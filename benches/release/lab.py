@@ -1,4 +1,4 @@
-"""What the release scripts share: a vsftpd of their own, the clients' command lines, files."""
+"""What the release scripts share: a vsftpd and an nginx of their own, the clients' command lines, files."""
 import hashlib
 import os
 import random
@@ -121,6 +121,66 @@ vsftpd_log_file={self.path("log")}
     def stop(self):
         self.kill()
         shutil.rmtree(self.work)
+
+
+class Nginx:
+    """Serves `root` over HTTP on a free port, each connection capped at `rate` bytes per second."""
+
+    def __init__(self, root, rate):
+        self.work = tempfile.mkdtemp(prefix="segfetch-release-")
+        os.chmod(root, 0o755)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        temporary = "".join("%s_temp_path %s;" % (kind, self.path(kind)) for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with open(self.path("conf"), "w") as conf:
+            conf.write(f"""daemon off; master_process off; user root; pid {self.path("pid")}; error_log {self.path("error")};
+events {{ worker_connections 256; }}
+http {{
+  {temporary}
+  log_format bytes "$body_bytes_sent"; access_log {self.path("log")} bytes;
+  server {{ listen 127.0.0.1:{self.port}; root {root}; limit_rate {rate}; }}
+}}
+""")
+        self.process = subprocess.Popen([program("nginx"), "-e", self.path("error"), "-c", self.path("conf")], stdin=subprocess.DEVNULL)
+        for _ in range(500):
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except OSError:
+                time.sleep(0.01)
+        exit("nginx does not listen: " + open(self.path("error")).read())
+
+    def path(self, name):
+        return os.path.join(self.work, name)
+
+    def url(self, name):
+        return "http://127.0.0.1:%d/%s" % (self.port, name)
+
+    def delivered(self):
+        """Bytes of all bodies, once the last connection is over."""
+        while self.process.poll() is None and connections(self.port):
+            time.sleep(0.05)
+        with open(self.path("log")) as log:
+            return sum(map(int, log))
+
+    def logins(self):
+        with open(self.path("log")) as log:
+            return len(log.readlines())
+
+    def untold(self):
+        return 0
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.work)
+
+
+def connections(port):
+    """Established connections of a local port."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(row[1].endswith(":%04X" % port) and row[3] == "01" for row in rows)
 
 
 def children(pid):

@@ -1,59 +1,98 @@
-//! A TCP relay in front of an FTP server: a worse network than loopback, in user space, without root.
+//! A TCP relay in front of a server: a worse network than loopback, in user space, without root.
 //!
-//! The control connection is forwarded line by line; replies 227 and 229 are rewritten so that passive data connections come through the
-//! relay too. Active mode does not. The relay is not a judge: it passes on whatever the two sides say.
+//! The control connection of FTP is forwarded line by line; replies 227 and 229 are rewritten so that passive data connections come
+//! through the relay too. Active mode does not. [`plain`](Builder::plain) connections (HTTP) are data from the first byte. The relay is not
+//! a judge: it passes on whatever the two sides say.
 //!
 //! ```text
-//!  client ── control ──> relay ── control ──> server        each way: read -> rate cap -> delay line -> (black-out) -> write
-//!         ── data    ──>       ── data    ──>
+//!  client ── control ──> relay ── control ──> server        each way: read -> rates -> delay line -> (black-out) -> write
+//!         ── data    ──>       ── data    ──>               rates (data alone): own cap, lane, slow start, shared link
 //! ```
+//!
+//! What it does as a network would: bytes in flight do not wait for each other (a delay line, as long as rate times delay); the server
+//! sees a connection three delays after the client asked for it, so that first bytes come when they would; an end of file travels like a
+//! byte; with [`slow_start`](Builder::slow_start) a new connection begins with ten segments. What it does not: a client's `connect` returns
+//! at once (which spares a client that waits for it before it speaks a round trip); nothing is lost; timers are about a millisecond late.
+//! Sockets of a capped connection have small buffers, so that no more than a few hundred KiB wait in the relay itself.
+
+mod pace;
+mod passive;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-/// Most bytes taken in one read.
-const CHUNK: usize = 64 << 10;
-/// Most reads under way in one direction: 50 ms of 1 Gbit/s in whole chunks fit, and a stopped reader costs 16 MiB at most.
-const IN_FLIGHT: usize = 256;
-/// How long a passive port waits for its connection.
-const ACCEPT: Duration = Duration::from_secs(60);
+use pace::{Lanes, Meter};
+use wire::Session;
 
 /// What a relay should be like. Made by [`Relay::to`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Builder {
     target: SocketAddr,
-    link: Link,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Link {
     delay: Duration,
     rate: Option<u64>,
+    total: Option<u64>,
+    lanes: Vec<u64>,
+    silences: Vec<(usize, u64)>,
+    slow_start: bool,
+    plain: bool,
 }
 
 impl Builder {
-    /// One-way delay of every byte, control and data: half of a round trip. Connecting is not delayed.
+    /// One-way delay of every byte, control and data: half of a round trip.
     #[must_use]
     pub fn delay(mut self, one_way: Duration) -> Self {
-        self.link.delay = one_way;
+        self.delay = one_way;
         self
     }
 
     /// Cap in bytes per second of each data connection, each way.
     #[must_use]
     pub fn rate(mut self, bytes_per_second: u64) -> Self {
-        self.link.rate = Some(bytes_per_second.max(1));
+        self.rate = Some(bytes_per_second.max(1));
+        self
+    }
+
+    /// Rate in bytes per second of the link that all data to clients shares, in turns of equal size.
+    #[must_use]
+    pub fn link(mut self, bytes_per_second: u64) -> Self {
+        self.total = Some(bytes_per_second.max(1));
+        self
+    }
+
+    /// Rates in bytes per second of lanes, for data to clients. A data connection takes the lane with the fewest connections, of several
+    /// the first, keeps it until the client closes it, and shares its rate. So rates are tied to places and not to luck: no reconnecting,
+    /// and no number of connections, gets more than all lanes together.
+    #[must_use]
+    pub fn lanes(mut self, bytes_per_second: &[u64]) -> Self {
+        self.lanes = bytes_per_second.to_vec();
+        self
+    }
+
+    /// The connection on lane `lane` (from 0) that would carry the lane past `after` bytes delivers nothing more, yet does not end. It gives
+    /// up its lane; the next connection there is a healthy one.
+    #[must_use]
+    pub fn silent(mut self, lane: usize, after: u64) -> Self {
+        self.silences.push((lane, after));
+        self
+    }
+
+    /// A data connection begins with a window of ten segments, doubled each round trip.
+    #[must_use]
+    pub fn slow_start(mut self) -> Self {
+        self.slow_start = true;
+        self
+    }
+
+    /// Whatever connects is a data connection: rates and lanes hold for it, and nothing is rewritten. For HTTP.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
         self
     }
 
@@ -65,21 +104,26 @@ impl Builder {
         let listener = TcpListener::bind(SocketAddr::new(self.target.ip(), 0)).await?;
         let addr = listener.local_addr()?;
         let (switches, seen) = watch::channel(Switches::default());
-        let path = Path { target: self.target, link: self.link, switches: seen, counts: Arc::default() };
-        let counts = Arc::clone(&path.counts);
-        tokio::spawn(async move {
-            let mut switches = path.switches.clone();
-            loop {
-                let client = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    // The one way to be answered is the relay's end.
-                    _ = switches.wait_for(|_| false) => return,
-                };
-                let Ok((client, _)) = client else { return };
-                tokio::spawn(path.clone().connection(client, path.target, Channel::Control));
-            }
-        });
-        Ok(Relay { addr, switches, counts })
+        let road = Road {
+            delay: self.delay,
+            rate: self.rate,
+            total: self.total,
+            shared: self.total.map(|rate| Mutex::new(Meter::new(rate))),
+            lanes: Lanes::new(&self.lanes, &self.silences),
+            slow_start: self.slow_start,
+            plain: self.plain,
+        };
+        let path = Path {
+            target: self.target,
+            road: Arc::new(road),
+            switches: seen,
+            counts: Arc::default(),
+            flows: Arc::default(),
+            began: Instant::now(),
+        };
+        let (counts, flows) = (Arc::clone(&path.counts), Arc::clone(&path.flows));
+        tokio::spawn(path.accept(listener));
+        Ok(Relay { addr, switches, counts, flows })
     }
 }
 
@@ -89,6 +133,7 @@ pub struct Relay {
     addr: SocketAddr,
     switches: watch::Sender<Switches>,
     counts: Arc<Mutex<Counts>>,
+    flows: Arc<Mutex<Vec<Flow>>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -118,15 +163,51 @@ pub struct Counts {
     /// Bytes delivered on data connections to the server.
     pub data_to_server: u64,
     /// Times that a client spoke on a control connection after the server had spoken: round trips without those of connecting.
+    /// Of plain connections: requests.
     pub turns: usize,
+    /// Control connections to which the server has said 230.
+    pub logins: usize,
     /// Replies 421 and 530 that came through.
     pub refusals: usize,
+}
+
+/// One data connection. Times are since the relay was started; the client's are those at which it acted, not those at which the server
+/// learnt of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Which control connection it belongs to, from 0; of a plain connection, its own number.
+    pub session: usize,
+    /// Its lane.
+    pub lane: Option<usize>,
+    /// When the client opened the control connection.
+    pub session_opened: Duration,
+    /// When the client asked for the passive port.
+    pub asked: Option<Duration>,
+    /// When the client connected.
+    pub opened: Duration,
+    /// When the client sent the `RETR` (or `GET`) that the first byte answers.
+    pub retrieve: Option<Duration>,
+    /// When the first byte was delivered to the client.
+    pub first_byte: Option<Duration>,
+    /// When it was over on both sides.
+    pub ended: Option<Duration>,
+    /// Bytes delivered to the client.
+    pub bytes: u64,
 }
 
 impl Relay {
     /// A relay in front of `target`, to be [started](Builder::start).
     pub fn to(target: SocketAddr) -> Builder {
-        Builder { target, link: Link::default() }
+        Builder {
+            target,
+            delay: Duration::ZERO,
+            rate: None,
+            total: None,
+            lanes: Vec::new(),
+            silences: Vec::new(),
+            slow_start: false,
+            plain: false,
+        }
     }
 
     /// Where clients connect.
@@ -148,68 +229,54 @@ impl Relay {
     pub fn counts(&self) -> Counts {
         *lock(&self.counts)
     }
+
+    /// Every data connection so far, in the order in which they were opened.
+    pub fn flows(&self) -> Vec<Flow> {
+        lock(&self.flows).clone()
+    }
 }
 
 /// What every connection of a relay knows.
 #[derive(Debug, Clone)]
 struct Path {
     target: SocketAddr,
-    link: Link,
+    road: Arc<Road>,
     switches: watch::Receiver<Switches>,
     counts: Arc<Mutex<Counts>>,
+    flows: Arc<Mutex<Vec<Flow>>>,
+    began: Instant,
+}
+
+/// What the network is like.
+#[derive(Debug)]
+struct Road {
+    delay: Duration,
+    rate: Option<u64>,
+    total: Option<u64>,
+    shared: Option<Mutex<Meter>>,
+    lanes: Lanes,
+    slow_start: bool,
+    plain: bool,
 }
 
 impl Path {
-    /// Waits for the client at a passive port of ours, then connects to the server's. Boxed, because connections open connections.
-    fn data(self, listener: TcpListener, server: SocketAddr) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async move {
-            let accepted = tokio::select! {
-                accepted = tokio::time::timeout(ACCEPT, listener.accept()) => accepted,
-                () = self.killed() => return,
+    async fn accept(self, listener: TcpListener) {
+        let mut switches = self.switches.clone();
+        let channel = if self.road.plain { Channel::Data } else { Channel::Control };
+        for number in 0.. {
+            let client = tokio::select! {
+                accepted = listener.accept() => accepted,
+                // The one way to be answered is the relay's end.
+                _ = switches.wait_for(|_| false) => return,
             };
-            if let Ok(Ok((client, _))) = accepted {
-                drop(listener);
-                self.connection(client, server, Channel::Data).await;
-            }
-        })
-    }
-
-    async fn connection(self, client: TcpStream, server: SocketAddr, channel: Channel) {
-        let _open = Open::count(&self.counts, channel);
-        let server = tokio::select! {
-            connected = async { self.light().await?; TcpStream::connect(server).await } => connected,
-            () = self.killed() => Err(io::ErrorKind::ConnectionReset.into()),
-        };
-        let (mut client, Ok(mut server)) = (client, server) else { return };
-        let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-        let wire = Wire { path: &self, channel, client_spoke_last: AtomicBool::new(false) };
-        let over = tokio::select! {
-            done = async {
-                tokio::try_join!(
-                    wire.pump(from_client, to_server, Way::ToServer),
-                    wire.pump(from_server, to_client, Way::ToClient),
-                )
-            } => done.is_ok(),
-            () = self.killed() => false,
-        };
-        if !over {
-            // What one side has done roughly, the other shall feel.
-            let _ = (client.set_zero_linger(), server.set_zero_linger());
+            let Ok((client, _)) = client else { return };
+            let session = Session { number, opened: Instant::now(), said: Arc::default() };
+            tokio::spawn(self.clone().connection(client, self.target, channel, session));
         }
     }
 
-    /// Returns when everything is killed from now on, or the relay is no more.
-    async fn killed(&self) {
-        let mut switches = self.switches.clone();
-        let kills = switches.borrow_and_update().kills;
-        let _ = switches.wait_for(|now| now.kills != kills).await;
-    }
-
-    /// Returns when there is no black-out.
-    async fn light(&self) -> io::Result<()> {
-        let mut switches = self.switches.clone();
-        switches.wait_for(|now| !now.dark).await.map(|_| ()).map_err(io::Error::other)
+    fn since(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.began)
     }
 }
 
@@ -217,123 +284,6 @@ impl Path {
 enum Channel {
     Control,
     Data,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    ToServer,
-    ToClient,
-}
-
-/// One connection, both ways.
-struct Wire<'a> {
-    path: &'a Path,
-    channel: Channel,
-    client_spoke_last: AtomicBool,
-}
-
-impl Wire<'_> {
-    /// One way, to its end of file.
-    async fn pump(&self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way) -> io::Result<()> {
-        let (sender, mut line) = mpsc::channel::<(Instant, Bytes)>(IN_FLIGHT);
-        let Link { delay, rate } = self.path.link;
-        let rate = rate.filter(|_| self.channel == Channel::Data);
-        let chunk = rate.map_or(CHUNK, |rate| usize::try_from(rate / 20).unwrap_or(CHUNK).clamp(1 << 10, CHUNK));
-        let read = async move {
-            let mut due = Instant::now();
-            let mut unfinished = BytesMut::new();
-            loop {
-                let mut buf = BytesMut::with_capacity(chunk);
-                let got = from.read_buf(&mut buf).await?;
-                if let Some(rate) = rate {
-                    due = due.max(Instant::now()) + Duration::from_secs_f64(got as f64 / rate as f64);
-                    sleep_until(due).await;
-                }
-                if (self.channel, way) == (Channel::Control, Way::ToClient) {
-                    unfinished.extend_from_slice(&buf);
-                    let whole = if got == 0 {
-                        Some(unfinished.len())
-                    } else {
-                        unfinished.iter().rposition(|&byte| byte == b'\n').map(|end| end + 1)
-                    };
-                    buf = self.rewritten(&unfinished.split_to(whole.unwrap_or(0))).await?;
-                }
-                let gone = !buf.is_empty() && sender.send((Instant::now() + delay, buf.freeze())).await.is_err();
-                if got == 0 || gone {
-                    return Ok::<_, io::Error>(());
-                }
-            }
-        };
-        let write = async {
-            while let Some((at, bytes)) = line.recv().await {
-                sleep_until(at).await;
-                self.path.light().await?;
-                to.write_all(&bytes).await?;
-                self.count(way, bytes.len());
-            }
-            to.shutdown().await
-        };
-        tokio::try_join!(read, write).map(|_| ())
-    }
-
-    /// Whole reply lines, the addresses of passive ports replaced by our own.
-    async fn rewritten(&self, lines: &[u8]) -> io::Result<BytesMut> {
-        let mut out = BytesMut::with_capacity(lines.len() + 32);
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            match passive_port(line) {
-                Some(port) => {
-                    let listener = TcpListener::bind(SocketAddr::new(self.path.target.ip(), 0)).await?;
-                    let ours = listener.local_addr()?;
-                    tokio::spawn(self.path.clone().data(listener, SocketAddr::new(self.path.target.ip(), port)));
-                    out.extend_from_slice(announcement(line.starts_with(b"227"), ours).as_bytes());
-                }
-                None => out.extend_from_slice(line),
-            }
-            if line.starts_with(b"421") || line.starts_with(b"530") {
-                lock(&self.path.counts).refusals += 1;
-            }
-        }
-        Ok(out)
-    }
-
-    fn count(&self, way: Way, len: usize) {
-        let mut counts = lock(&self.path.counts);
-        match (self.channel, way) {
-            (Channel::Data, Way::ToClient) => counts.data_to_client += len as u64,
-            (Channel::Data, Way::ToServer) => counts.data_to_server += len as u64,
-            (Channel::Control, way) => {
-                let client = way == Way::ToServer;
-                let before = self.client_spoke_last.swap(client, Ordering::Relaxed);
-                counts.turns += usize::from(client && !before);
-            }
-        }
-    }
-}
-
-/// The port of `227 ... (h1,h2,h3,h4,p1,p2)` or `229 ... (|||port|)`; the address in a 227 is not looked at.
-fn passive_port(line: &[u8]) -> Option<u16> {
-    let line = std::str::from_utf8(line).ok()?;
-    let inside = line.split_once('(')?.1.split_once(')')?.0;
-    match line.get(..4)? {
-        "227 " => {
-            let numbers: Vec<u8> = inside.split(',').map_while(|number| number.parse().ok()).collect();
-            let [_, _, _, _, high, low] = numbers[..] else { return None };
-            Some(u16::from_be_bytes([high, low]))
-        }
-        "229 " => inside.strip_prefix("|||")?.strip_suffix('|')?.parse().ok(),
-        _ => None,
-    }
-}
-
-fn announcement(short: bool, ours: SocketAddr) -> String {
-    match ours {
-        SocketAddr::V4(v4) if short => {
-            let [a, b, c, d] = v4.ip().octets();
-            let [high, low] = v4.port().to_be_bytes();
-            format!("227 Entering Passive Mode ({a},{b},{c},{d},{high},{low}).\r\n")
-        }
-        _ => format!("229 Entering Extended Passive Mode (|||{}|)\r\n", ours.port()),
-    }
 }
 
 /// Counts a connection while it lives.
@@ -364,8 +314,8 @@ impl Drop for Open<'_> {
     }
 }
 
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

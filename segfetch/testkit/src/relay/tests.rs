@@ -1,5 +1,7 @@
+use super::passive::passive_port;
 use super::*;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -66,25 +68,6 @@ impl Client {
 async fn all(mut stream: TcpStream) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     tokio::time::timeout(SOON, stream.read_to_end(&mut out)).await.unwrap().map(|_| out)
-}
-
-#[test]
-fn only_replies_227_and_229_announce_a_port_and_the_address_is_not_believed() {
-    assert_eq!(passive_port(b"227 Entering Passive Mode (10,0,0,1,98,19).\r\n"), Some(98 * 256 + 19));
-    assert_eq!(passive_port(b"229 Extended Passive mode OK (|||65535|)\r\n"), Some(65535));
-    for line in [
-        "227 (1,2,3,4,5)",
-        "227 (1,2,3,4,256,1)",
-        "229 (|||70000|)",
-        "200 (|||7|)",
-        "229-(|||7|)",
-        "229",
-        "227 1,2,3,4,5,6",
-    ] {
-        assert_eq!(passive_port(line.as_bytes()), None, "{line}");
-    }
-    assert_eq!(announcement(true, "127.0.0.1:258".parse().unwrap()), "227 Entering Passive Mode (127,0,0,1,1,2).\r\n");
-    assert_eq!(announcement(false, "[::1]:258".parse().unwrap()), "229 Entering Extended Passive Mode (|||258|)\r\n");
 }
 
 #[tokio::test]
@@ -169,4 +152,85 @@ async fn a_client_that_goes_away_is_felt_by_the_server() {
     drop(client);
     let end = tokio::time::timeout(SOON, server.read(&mut [0])).await.unwrap();
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn the_server_sees_a_connection_three_delays_after_it_was_made_and_its_first_byte_takes_a_fourth() {
+    let delay = Duration::from_millis(20);
+    let relay = Relay::to(server(b"payload").await).delay(delay).start().await.unwrap();
+    let began = Instant::now();
+    let mut client = Client::connect(relay.addr()).await;
+    assert!(began.elapsed() >= delay * 4, "the greeting takes two round trips");
+    let stream = client.data("EPSV").await;
+    assert_eq!(all(stream).await.unwrap(), b"payload");
+    let [flow] = relay.flows()[..] else { panic!("one data connection") };
+    assert_eq!((flow.session, flow.lane, flow.bytes, flow.retrieve), (0, None, 7, None));
+    let (asked, first) = (flow.asked.unwrap(), flow.first_byte.unwrap());
+    assert!(asked >= flow.session_opened + delay * 4 && flow.opened >= asked + delay * 2);
+    assert!(first >= flow.opened + delay * 4);
+    client.ask("RETR f").await;
+    let stream = client.data("PASV").await;
+    assert_eq!(all(stream).await.unwrap(), b"payload");
+    assert!(relay.flows()[1].retrieve.is_some_and(|at| at >= first));
+}
+
+#[tokio::test]
+async fn a_silent_connection_delivers_no_more_gives_up_its_lane_and_ends_when_the_client_ends_it() {
+    static PAYLOAD: [u8; 60_000] = [7; 60_000];
+    let relay = Relay::to(server(&PAYLOAD).await).lanes(&[400_000, 300_000]).silent(0, 30_000).start().await.unwrap();
+    let mut client = Client::connect(relay.addr()).await;
+    let mut silent = client.data("EPSV").await;
+    let mut got = 0;
+    while let Ok(read) = tokio::time::timeout(Duration::from_millis(300), silent.read(&mut [0; 4096])).await {
+        got += read.unwrap();
+    }
+    assert!((20_000..=30_000).contains(&got), "{got}");
+    let next = client.data("EPSV").await;
+    assert_eq!(all(next).await.unwrap(), PAYLOAD);
+    assert_eq!(relay.flows().iter().map(|flow| flow.lane).collect::<Vec<_>>(), [Some(0), Some(0)]);
+    open_are(&relay, 1).await;
+    drop(silent);
+    open_are(&relay, 0).await;
+}
+
+async fn open_are(relay: &Relay, data: usize) {
+    let there = async {
+        while relay.counts().data_open != data {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, there).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_share_a_link_in_equal_parts_and_it_is_never_exceeded() {
+    static PAYLOAD: [u8; 100_000] = [7; 100_000];
+    let relay = Relay::to(server(&PAYLOAD).await).link(500_000).start().await.unwrap();
+    let (mut one, mut two) = (Client::connect(relay.addr()).await, Client::connect(relay.addr()).await);
+    let began = Instant::now();
+    let (first, second) = (one.data("EPSV").await, two.data("EPSV").await);
+    let (first, second) = tokio::join!(all(first), all(second));
+    assert_eq!((first.unwrap().len(), second.unwrap().len()), (100_000, 100_000));
+    assert!(began.elapsed() >= Duration::from_millis(370), "200 kB at 500 kB/s, less the credit");
+    let flows = relay.flows();
+    assert!(flows[1].first_byte < flows[0].ended, "the second does not wait for the first to end");
+}
+
+#[tokio::test]
+async fn a_plain_connection_is_data_and_its_requests_are_turns() {
+    let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let relay = Relay::to(target.local_addr().unwrap()).plain().lanes(&[1 << 20]).start().await.unwrap();
+    let mut client = TcpStream::connect(relay.addr()).await.unwrap();
+    let (mut server, _) = target.accept().await.unwrap();
+    for _ in 0..2 {
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        server.read_exact(&mut [0; 18]).await.unwrap();
+        server.write_all(b"229 (|||7|)\n").await.unwrap();
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"229 (|||7|)\n", "nothing is rewritten");
+    }
+    let counts = relay.counts();
+    assert_eq!((counts.control, counts.data, counts.turns, counts.data_to_client), (0, 1, 2, 24));
+    assert_eq!(relay.flows()[0].lane, Some(0));
 }
