@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   segfetch ftp://ftp.example.org/pub/disc.iso
         fetch disc.iso into this directory; run it again after any interruption and it goes on
-  segfetch -n 8 --limit-rate 2M -o /data/ ftp://ftp.example.org/a.tar ftp://ftp.example.org/b.tar
+  segfetch -n 8 --limit-rate 2M -o /data/ ftp://ftp.example.org/a.tar https://example.org/b.tar
         two files at once into /data, eight connections each if the server grants them, 2 MiB/s in all
   segfetch --checksum sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 URL
         give the file its name only if it has this digest
@@ -57,9 +57,9 @@ pub(crate) struct Probe {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Fetch {
-    /// What to fetch: ftp://[user[:password]@]host[:port]/path
+    /// What to fetch: ftp://, http:// or https://[user[:password]@]host[:port]/path
     ///
-    /// A path is relative to the login directory; "/%2Fetc/motd" starts at the root. Several URLs are fetched at the same time.
+    /// An FTP path is relative to the login directory; "/%2Fetc/motd" starts at the root. Several URLs are fetched at the same time.
     #[arg(value_name = "URL", required = true)]
     pub(crate) urls: Vec<String>,
 

@@ -42,9 +42,13 @@ impl Failure {
     pub(crate) fn of_source(error: &SourceError) -> Self {
         let failure = Self::new(Exit::of_source(error), clean(&error.to_string()));
         match error.class() {
+            ErrorClass::NotFound if matches!(error.code(), Some(404 | 410)) => failure.advising("Check the URL."),
+            ErrorClass::Denied if error.code() == Some(403) => {
+                failure.advising("It may not be for everybody, or the link has expired: get a new one, or a user and a password.")
+            }
             ErrorClass::NotFound => failure.advising("Check the path in the URL; it begins at the login directory, /%2F at the root."),
             ErrorClass::Denied if error.phase() == Phase::Login => failure.advising(
-                "Check user and password: ftp://USER@HOST/... with the password in SEGFETCH_PASSWORD, or ftp://USER:PASSWORD@HOST/...",
+                "Check user and password: USER@HOST in the URL with the password in SEGFETCH_PASSWORD, or USER:PASSWORD@HOST.",
             ),
             ErrorClass::Denied => failure.advising("The server lets this account log in, but not read this file."),
             ErrorClass::Transient | ErrorClass::Throttled { .. } => failure.advising("Try again later."),

@@ -1,7 +1,7 @@
-//! Which URL is fetched by which crate: the table behind the `segfetch` command.
+//! Which URL is fetched by which crate: the table behind the `segfetch` command. And [`http`], a source of its own.
 //!
-//! [`Schemes`] makes a [`RangeSource`] of a URL. URLs that lead to one account on one server share a client, so that its sessions, and
-//! what was learned about the server, serve them all.
+//! [`Schemes`] makes a [`RangeSource`] of a URL. URLs that lead to one account on one FTP server share a client, so that its sessions,
+//! and what was learned about the server, serve them all; URLs of web servers share their connections.
 //!
 //! ```
 //! use segfetch_cli::Schemes;
@@ -13,6 +13,8 @@
 //! # Ok::<(), segfetch_cli::SchemeError>(())
 //! ```
 
+pub mod http;
+
 use std::sync::{Mutex, PoisonError};
 
 use ftp_proto::client::{Client, Config};
@@ -22,12 +24,13 @@ use ftp_proto::wire::{InvalidArg, Secret, Url, UrlError};
 use segfetch::source::RangeSource;
 use thiserror::Error;
 
+use http::{ClientError, HttpSource, InvalidUrl};
+
 /// The environment variable with the password for URLs that name a user and no password.
 pub const PASSWORD_VARIABLE: &str = "SEGFETCH_PASSWORD";
 
 /// Schemes that will be, and are not yet.
-const NOT_YET: [&str; 12] =
-    ["ftps", "ftpes", "http", "https", "mms", "mmst", "mmsu", "mmsh", "rtsp", "rtsps", "rtspu", "pnm"];
+const NOT_YET: [&str; 10] = ["ftps", "ftpes", "mms", "mmst", "mmsu", "mmsh", "rtsp", "rtsps", "rtspu", "pnm"];
 
 /// A file that can be fetched.
 #[derive(Debug)]
@@ -36,14 +39,14 @@ pub struct Remote {
     pub source: Box<dyn RangeSource>,
     /// The last part of the URL's path, decoded. Hostile: check before using it as a path.
     pub name: Option<Vec<u8>>,
-    ftp: Client,
+    ftp: Option<Client>,
 }
 
 impl Remote {
     /// What the server says that it can do, in the words of its protocol; empty as long as it was not asked, by
     /// [`RangeSource::probe`] for example.
     pub fn features(&self) -> Vec<&'static str> {
-        let Some(has) = self.ftp.quirks().features else { return Vec::new() };
+        let Some(has) = self.ftp.as_ref().and_then(|ftp| ftp.quirks().features) else { return Vec::new() };
         let all = [
             ("EPSV", has.epsv),
             ("SIZE", has.size),
@@ -70,6 +73,7 @@ pub struct Schemes {
 #[derive(Debug, Default)]
 struct State {
     ftp: Vec<Client>,
+    http: Option<http::Client>,
     /// The one server that the password is for.
     password_for: Option<String>,
 }
@@ -79,17 +83,23 @@ struct State {
 #[non_exhaustive]
 pub enum SchemeError {
     /// The scheme will be supported one day.
-    #[error("{0}:// is not supported yet; today it is ftp:// alone")]
+    #[error("{0}:// is not supported yet; ftp://, http:// and https:// are")]
     NotYet(String),
     /// Nobody here knows the scheme.
-    #[error("{0}:// is not a scheme that is known here; ftp:// is")]
+    #[error("{0}:// is not a scheme that is known here; ftp://, http:// and https:// are")]
     Unknown(String),
     /// It does not begin with a scheme.
-    #[error("not a URL: it has to begin with ftp://")]
+    #[error("not a URL: it has to begin with ftp://, http:// or https://")]
     NotAUrl,
     /// It is an FTP URL with a mistake in it.
     #[error("not a usable FTP URL: {0}")]
     Ftp(#[from] UrlError),
+    /// It is a web server's URL with a mistake in it.
+    #[error("not a usable web URL: {0}")]
+    Http(#[from] InvalidUrl),
+    /// Web servers cannot be asked at all.
+    #[error(transparent)]
+    HttpClient(#[from] ClientError),
     /// It is an FTP URL of something that has no bytes to fetch.
     #[error("{url} cannot be fetched: {reason}")]
     NotAFile {
@@ -130,6 +140,7 @@ impl Schemes {
         let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         match scheme.to_ascii_lowercase().as_str() {
             "ftp" => self.ftp(&Url::parse(url)?),
+            "http" | "https" => self.http(url),
             _ if !is_scheme || scheme.is_empty() => Err(SchemeError::NotAUrl),
             scheme if NOT_YET.contains(&scheme) => Err(SchemeError::NotYet(scheme.to_owned())),
             scheme => Err(SchemeError::Unknown(scheme.to_owned())),
@@ -140,7 +151,7 @@ impl Schemes {
         let ftp = self.ftp_client(url)?;
         let source = FtpSource::new(ftp.clone(), url);
         let source = source.map_err(|reason| SchemeError::NotAFile { url: url.to_string(), reason })?;
-        Ok(Remote { source: Box::new(source), name: url.file_name().map(<[u8]>::to_vec), ftp })
+        Ok(Remote { source: Box::new(source), name: url.file_name().map(<[u8]>::to_vec), ftp: Some(ftp) })
     }
 
     fn ftp_client(&self, url: &Url) -> Result<Client, SchemeError> {
@@ -150,10 +161,7 @@ impl Schemes {
         }
         let client = match (&self.password, url.user(), url.password()) {
             (Some(password), Some(user), None) => {
-                let server = format!("{}:{}", url.host(), url.port());
-                if let Some(first) = state.password_for.replace(server.clone()).filter(|first| *first != server) {
-                    return Err(SchemeError::PasswordForTwo(first, server));
-                }
+                state.give_password_to(format!("{}:{}", url.host(), url.port()))?;
                 let credentials = Credentials::new(user.clone(), password.clone());
                 Client::with_credentials(&url.host().unbracketed(), url.port(), credentials, Config::default())
             }
@@ -161,6 +169,31 @@ impl Schemes {
         };
         state.ftp.push(client.clone());
         Ok(client)
+    }
+
+    fn http(&self, url: &str) -> Result<Remote, SchemeError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = match &state.http {
+            Some(client) => client.clone(),
+            None => state.http.insert(http::Client::new()?).clone(),
+        };
+        let mut source = HttpSource::new(client, url)?;
+        if let Some(password) = self.password.as_ref().filter(|_| source.lacks_password()) {
+            state.give_password_to(source.server())?;
+            source = source.with_password(password.expose())?;
+        }
+        let name = Some(source.file_name()).filter(|name| !name.is_empty());
+        Ok(Remote { source: Box::new(source), name, ftp: None })
+    }
+}
+
+impl State {
+    /// Notes which server learns the password of the environment.
+    fn give_password_to(&mut self, server: String) -> Result<(), SchemeError> {
+        match self.password_for.replace(server.clone()).filter(|first| *first != server) {
+            Some(first) => Err(SchemeError::PasswordForTwo(first, server)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -201,6 +234,7 @@ mod tests {
             assert!(matches!(schemes.remote(text), Err(SchemeError::NotAUrl)), "{text}");
         }
         assert!(matches!(schemes.remote("ftp://"), Err(SchemeError::Ftp(_))));
+        assert!(matches!(schemes.remote("http://"), Err(SchemeError::Http(_))));
     }
 
     #[test]
@@ -212,6 +246,9 @@ mod tests {
             "ftp://a:zyzzyva@h:0/f",
             "ftp://a:zyzzyva%00@h/",
             "a:zyzzyva://h/f",
+            "https://a:zyzzyva@h/f",
+            "https://a@h/f?zyzzyva#zyzzyva",
+            "http://a:zyzzyva@h:x/f",
             "x://a:zyzzyva@h/f",
         ] {
             let text = match schemes.remote(url) {
@@ -231,6 +268,9 @@ mod tests {
         schemes.remote("ftp://other/a").unwrap();
         schemes.remote("ftp://anna:own@other/a").unwrap();
         assert!(matches!(schemes.remote("ftp://anna@third/a"), Err(SchemeError::PasswordForTwo(..))));
+        assert!(matches!(schemes.remote("https://anna@h/a"), Err(SchemeError::PasswordForTwo(..))));
+        schemes.remote("https://anna:own@h/a").unwrap();
+        schemes.remote("https://h/a").unwrap();
     }
 
     #[test]
@@ -239,5 +279,8 @@ mod tests {
         assert!(matches!(Schemes::new().remote("ftp://h/d/"), Err(SchemeError::NotAFile { .. })));
         assert_eq!(name("ftp://h/a/b%20c.iso;type=i").as_deref(), Some(&b"b c.iso"[..]));
         assert_eq!(name("ftp://h/a/%FF").as_deref(), Some(&b"\xff"[..]));
+        assert_eq!(name("https://h/a/b%20c.iso?d=/e").as_deref(), Some(&b"b c.iso"[..]));
+        assert_eq!(name("https://h/a/"), None);
+        assert_eq!(name("https://h"), None);
     }
 }

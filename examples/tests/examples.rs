@@ -30,6 +30,30 @@ fn custom_source_copies_a_file() {
 }
 
 #[test]
+fn progress_stops_half_way_and_goes_on() {
+    let said = output(&mut Command::new(example("progress")));
+    for part in ["bytes/s over 4 connections", "stopped; ", "going on; ", "done: 16777216 bytes"] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+}
+
+#[test]
+fn sans_io_ftp_fetches_a_file_without_a_runtime() {
+    let said = output(&mut Command::new(example("sans_io_ftp")));
+    assert!(
+        said.starts_with("logged in\nSome(5000000) bytes, ")
+            && said.ends_with("5000000 bytes, confirmed by the server\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn zip_member_reads_a_member_and_not_the_archive() {
+    let said = output(&mut Command::new(example("zip_member")));
+    assert!(said.contains("  film.mkv\n") && said.contains("1048576 bytes of notes.txt with 2 streams, "), "{said}");
+}
+
+#[test]
 fn quickstart_kills_resumes_compares_and_cleans_up() {
     let tmp = tempfile::tempdir().unwrap();
     let said =

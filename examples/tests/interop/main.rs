@@ -1,6 +1,6 @@
-//! What the command promises, shown with the built command against FTP servers that nobody here wrote. A server that is not installed is a failure.
+//! What the command promises, shown with the built command against FTP and web servers that nobody here wrote. A server that is not installed is a failure.
 //!
-//! No test waits by the clock: each waits for an event of the command or for the server's log. They need root, as three of the four servers
+//! No test waits by the clock: each waits for an event of the command or for the server's log. They need root, as three of the four FTP servers
 //! do, and `strace`, `unshare` and `nsenter`.
 
 mod change;
@@ -15,6 +15,8 @@ mod order;
 mod scale;
 mod scene;
 mod secrets;
+mod web;
+mod zip;
 
 use crate::scene::{Scene, on_every_server};
 

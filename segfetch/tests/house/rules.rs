@@ -67,7 +67,7 @@ const FORBIDDEN: &[Forbidden] = &[
     },
     Forbidden {
         places: &["ftp-proto/src/wire", "ftp-proto/src/conn", "segfetch/src/"],
-        except: &["segfetch/src/engine"],
+        except: &["segfetch/src/engine", "segfetch/src/adapters"],
         modules: &[],
         words: CLOCKS,
         tests: Tests::Not,
@@ -208,6 +208,15 @@ fn bytes_in_plan(source: &Source) -> Vec<String> {
 /// Test code that may sleep, and why.
 const SLEEPERS: &[(&str, &str)] = &[
     ("segfetch/tests/engine/world.rs", "the clock that the engine is given, on paused runtimes"),
+    ("segfetch/tests/adapters/support.rs", "the clock that a source is given, on paused runtimes"),
+    ("segfetch/tests/adapters/running.rs", "lets the clock of a source go on, no faster than the threads that write"),
+    ("ftp-proto/tests/it/client/distance.rs", "the distance of a server in memory, on paused runtimes"),
+    ("ftp-proto/tests/it/client/round_trips.rs", "time is counted in round trips, on paused runtimes"),
+    ("ftp-proto/tests/it/client/prearm.rs", "the same"),
+    ("ftp-proto/tests/interop/prearm.rs", "looks again until the client is at rest"),
+    ("examples/tests/http/server.rs", "the pace of a web server"),
+    ("examples/tests/http/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
+    ("examples/tests/interop/web.rs", "looks again until nginx listens"),
     ("ftp-proto/tests/it/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
 ];
 
