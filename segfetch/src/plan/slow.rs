@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::planner::Planner;
 use super::retry::doubled;
-use super::stream::{Phase, Stream};
+use super::stream::Stream;
 use super::{Access, WorkerId};
 
 /// After so many round trips without a unit, and at least so long, a stream is silent: nothing is expected of it.
@@ -77,7 +77,7 @@ impl Planner {
         let mut slowest = None;
         for (n, slot) in (0..).zip(&mut self.slots) {
             let spared = slot.spared_until.is_some_and(|until| now < until);
-            let Some(stream) = slot.stream.as_mut().filter(|s| s.phase == Phase::Running && s.is_fetching()) else {
+            let Some(stream) = slot.stream.as_mut().filter(|s| s.is_fetching()) else {
                 continue;
             };
             let Some(rate) = stream.rate.per_second(now).filter(|rate| *rate < SLOW * usual) else {

@@ -322,3 +322,20 @@ fn a_span_is_taken_back_from_its_owner_not_from_its_challenger() {
     bench.came(1, 3299);
     assert_eq!(bench.outputs(), [stop(0), stop(2), extend(1, 10_000)]);
 }
+
+#[test]
+fn of_several_tails_the_one_that_takes_longest_is_challenged() {
+    let mut bench = Bench::new(config(3000, 3));
+    bench.outputs();
+    bench.opened(0, 0);
+    bench.came(0, 905);
+    bench.outputs();
+    bench.opened(1, 1000);
+    bench.came(1, 805);
+    bench.opened(2, 2000);
+    bench.came(2, 40);
+    bench.streams(4, &[(0, 10), (1, 30), (2, 240)]);
+    bench.ended(2);
+    // 55 units at 10 per second, and 75 at 30; neither has a block to give away.
+    assert_eq!(bench.outputs(), [open(2, 845, End::Soft(1000))]);
+}

@@ -184,3 +184,29 @@ fn the_longer_a_stream_has_brought_nothing_the_less_is_expected_of_it() {
     };
     assert!(end <= 40_600, "{end}: little is left to it");
 }
+
+#[test]
+fn a_stream_that_is_being_stopped_counts_as_the_thief_that_its_slot_soon_is() {
+    let mut bench = Bench::new(config(9000, 3));
+    bench.outputs();
+    bench.opened(0, 0);
+    bench.came(0, 1);
+    bench.outputs();
+    bench.opened(1, 3000);
+    bench.opened(2, 6000);
+    bench.streams(1, &[(0, 100), (1, 2000), (2, 300)]);
+    bench.streams(1, &[(0, 100), (1, 1000), (2, 300)]);
+    bench.streams(8, &[(0, 100), (2, 300)]);
+    bench.ended(2);
+    let outputs = bench.outputs();
+    let [
+        Output::Stop { worker: WorkerId(1) },
+        Output::Cut { worker: WorkerId(0), end },
+        Output::Open { worker: WorkerId(2), .. },
+    ] = outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    // 2000 units are left at 100 per second: with both of the others that takes about a second, with one of them five.
+    assert!((1100..=1200).contains(&end), "{end}");
+}
