@@ -105,8 +105,8 @@ impl Report<'_> {
             format!("{late}{:.2} ({:.2} to {:.2})", wall.median, wall.least, wall.most),
             over(bare),
             over(by_rates),
-            format!("{:.2}", spread(runs, |run| run.usage.cpu.as_secs_f64()).median),
-            format!("{:.1}", spread(runs, mebibytes).median),
+            accounted(runs, 2, |run| run.usage.cpu.as_secs_f64()),
+            accounted(runs, 1, mebibytes),
             format!("{}, {}", seen(|it| it.control as f64), seen(|it| it.data as f64)),
             format!("{}, {}", seen(|it| it.logins as f64), seen(|it| it.refusals as f64)),
             format!("{}", seen(|it| it.turns as f64)),
@@ -117,13 +117,15 @@ impl Report<'_> {
 
     fn cpu(&self, runs: &[Run]) -> Vec<String> {
         let gib = self.scenario.work.len() as f64 / f64::from(1 << 30);
-        let cost = |runs: &[Run]| Spread::of(runs.iter().map(|run| run.usage.cpu.as_secs_f64() / gib));
+        let cost = |runs: &[Run]| {
+            Spread::of(runs.iter().filter(|run| run.usage.rss > 0).map(|run| run.usage.cpu.as_secs_f64() / gib))
+        };
         let peer = |found: fn(&str) -> bool| {
             let peer = self.rows.iter().find(|(tool, _)| found(&tool.label)).and_then(|(_, runs)| cost(runs));
             let own = cost(runs).map_or(f64::NAN, |own| own.median);
             peer.map_or("-".into(), |peer| format!("{:.2}", own / peer.median))
         };
-        let own = cost(runs).map_or(String::new(), |own| {
+        let own = cost(runs).map_or("- | -".into(), |own| {
             format!("{:.2} ({:.2} to {:.2}) | {:.2}", own.median, own.lower, own.upper, own.least)
         });
         vec![
@@ -131,7 +133,7 @@ impl Report<'_> {
             own,
             peer(|label| label == "curl"),
             peer(|label| label.starts_with("aria2") && label.ends_with("tuned")),
-            format!("{:.1}", spread(runs, mebibytes).median),
+            accounted(runs, 1, mebibytes),
             format!("{:.2}", spread(runs, |run| run.usage.wall.as_secs_f64()).median),
         ]
     }
@@ -141,15 +143,21 @@ fn memory(runs: &[Run]) -> Vec<String> {
     let rss = spread(runs, mebibytes);
     vec![
         verdict(runs),
-        format!("{:.1}", rss.median),
+        accounted(runs, 1, mebibytes),
         format!("{:.1}", rss.most),
-        format!("{:.2}", spread(runs, |run| run.usage.cpu.as_secs_f64()).median),
+        accounted(runs, 2, |run| run.usage.cpu.as_secs_f64()),
         format!("{:.2}", spread(runs, |run| run.usage.wall.as_secs_f64()).median),
     ]
 }
 
 fn mebibytes(run: &Run) -> f64 {
     run.usage.rss as f64 / 1024.0
+}
+
+/// The median of the runs that there is an account of: who is killed leaves none.
+fn accounted(runs: &[Run], digits: usize, of: fn(&Run) -> f64) -> String {
+    let known = Spread::of(runs.iter().filter(|run| run.usage.rss > 0).map(of));
+    known.map_or("-".into(), |known| format!("{:.digits$}", known.median))
 }
 
 /// Of at least one run.
