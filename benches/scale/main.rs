@@ -1,0 +1,241 @@
+//! What the engine itself costs, without a network and without a disk: `scale file GIB CONNECTIONS` fetches one virtual file,
+//! `scale jobs COUNT CONNECTIONS` many of 4 MiB in one engine.
+//!
+//! The source brings zeros at the speed of memory, so copying them and their checksums are in the figures; the volume forgets the data
+//! and keeps names and journals, in memory. Printed are wall time, CPU seconds, peak memory, and the largest journal.
+
+use std::collections::HashMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use async_trait::async_trait;
+use segfetch::sink::{Locking, MemoryVolume, Metadata, Rename, Volume, VolumeFile};
+use segfetch::source::{
+    Access, End, Extent, OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space,
+    Step, Strength, Validator,
+};
+use segfetch::{Connections, Download, Engine, EngineConfig, Verify};
+
+/// A file of zeros.
+#[derive(Debug)]
+struct Zeros(u64);
+
+struct Reader {
+    opened: Opened,
+    at: u64,
+    end: u64,
+}
+
+#[async_trait]
+impl RangeSource for Zeros {
+    fn label(&self) -> &str {
+        "zeros"
+    }
+
+    async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
+        let validator = Validator::new(Strength::Strong, &b"zeros"[..]);
+        Ok(SourceInfo::new(Extent::Known(self.0), Access::Random).with_validator(validator).with_exact_ends(true))
+    }
+
+    async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        let end = match request.end {
+            End::Exact(end) => end,
+            _ => self.0,
+        };
+        let validator = Validator::new(Strength::Strong, &b"zeros"[..]);
+        let opened = Opened::at(request.start).with_ends_at(end).with_validator(validator);
+        Ok(Box::new(Reader { opened, at: request.start, end }))
+    }
+}
+
+static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
+
+#[async_trait]
+impl RangeReader for Reader {
+    fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    async fn read(&mut self, space: &mut Space<'_>) -> Result<Step, SourceError> {
+        tokio::task::yield_now().await;
+        let want = (self.end - self.at).min(ZEROS.len() as u64) as usize;
+        let put = space.put(&ZEROS[..want]);
+        self.at += put as u64;
+        Ok(NonZeroUsize::new(put).map_or(Step::End, Step::Bytes))
+    }
+
+    async fn hold(&mut self) -> SourceError {
+        std::future::pending().await
+    }
+
+    async fn stop(self: Box<Self>) {}
+}
+
+/// Keeps the names and the journals, and of the parts their lengths only.
+#[derive(Debug, Default)]
+struct Forgetful {
+    kept: MemoryVolume,
+    lengths: Mutex<HashMap<PathBuf, Arc<AtomicU64>>>,
+    largest_journal: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct File {
+    kept: Box<dyn VolumeFile>,
+    length: Option<Arc<AtomicU64>>,
+    largest_journal: Arc<AtomicU64>,
+}
+
+impl Forgetful {
+    fn file(&self, path: &Path, kept: Box<dyn VolumeFile>) -> Box<dyn VolumeFile> {
+        let is_part = path.extension().is_some_and(|end| end == "part");
+        let length = is_part.then(|| Arc::clone(lock(&self.lengths).entry(path.to_owned()).or_default()));
+        Box::new(File { kept, length, largest_journal: Arc::clone(&self.largest_journal) })
+    }
+
+    fn with_length(&self, path: &Path, mut metadata: Metadata) -> Metadata {
+        if let Some(length) = lock(&self.lengths).get(path) {
+            metadata.len = length.load(Ordering::Relaxed);
+        }
+        metadata
+    }
+}
+
+impl Volume for Forgetful {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        Ok(self.file(path, self.kept.open(path)?))
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn VolumeFile>> {
+        Ok(self.file(path, self.kept.create_new(path)?))
+    }
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        Ok(self.with_length(path, self.kept.metadata(path)?))
+    }
+    fn rename(&self, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        self.kept.rename(from, to, how)?;
+        let mut lengths = lock(&self.lengths);
+        if let Some(length) = lengths.remove(from) {
+            lengths.insert(to.to_owned(), length);
+        }
+        Ok(())
+    }
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.kept.unlink(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.kept.sync_dir(dir)
+    }
+    fn free_space(&self, _: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+}
+
+impl VolumeFile for File {
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<usize> {
+        match &self.length {
+            Some(length) => {
+                length.fetch_max(offset + data.len() as u64, Ordering::Relaxed);
+                Ok(data.len())
+            }
+            None => {
+                self.largest_journal.fetch_max(offset + data.len() as u64, Ordering::Relaxed);
+                self.kept.write_at(offset, data)
+            }
+        }
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        match &self.length {
+            Some(length) => {
+                let n = length.load(Ordering::Relaxed).saturating_sub(offset).min(buf.len() as u64) as usize;
+                buf[..n].fill(0);
+                Ok(n)
+            }
+            None => self.kept.read_at(offset, buf),
+        }
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        match &self.length {
+            Some(length) => {
+                length.store(len, Ordering::Relaxed);
+                Ok(())
+            }
+            None => self.kept.set_len(len),
+        }
+    }
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+    fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        self.kept.set_modified(time)
+    }
+    fn try_lock(&self) -> io::Result<Locking> {
+        self.kept.try_lock()
+    }
+    fn metadata(&self) -> io::Result<Metadata> {
+        let mut metadata = self.kept.metadata()?;
+        if let Some(length) = &self.length {
+            metadata.len = length.load(Ordering::Relaxed);
+        }
+        Ok(metadata)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// User and system seconds of this process.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    fields.get(11..13).map_or(0.0, |ticks| ticks.iter().filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0)
+}
+
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let [mode, count, connections] = &args[..] else {
+        return Err("scale file GIB CONNECTIONS | scale jobs COUNT CONNECTIONS".into());
+    };
+    let (count, connections): (u64, u16) = (count.parse()?, connections.parse()?);
+    let volume = Arc::new(Forgetful::default());
+    let mut config = EngineConfig::default();
+    config.volume = Arc::clone(&volume) as Arc<dyn Volume>;
+    let engine = Engine::new(config)?;
+    let began = Instant::now();
+    let (jobs, len) = if mode == "file" { (1, count << 30) } else { (count, 4 << 20) };
+    let start = |n: u64| {
+        let download = Download::new(Zeros(len), format!("/f{n}"));
+        engine.start(download.connections(Connections::Exactly(connections)).verify(Verify::Trust))
+    };
+    let running: Vec<_> = (0..jobs).map(start).collect();
+    let mut bytes = 0;
+    for job in running {
+        bytes += job.join().await?.len;
+    }
+    let (gib, cpu) = (bytes as f64 / (1_u64 << 30) as f64, cpu());
+    println!(
+        "{jobs} jobs, {gib:.1} GiB, {connections} connections: {:.1} s, {cpu:.2} CPU-s ({:.3} per GiB), peak {:.1} MiB, largest journal {} bytes",
+        began.elapsed().as_secs_f64(),
+        cpu / gib,
+        peak_mib(),
+        volume.largest_journal.load(Ordering::Relaxed)
+    );
+    Ok(())
+}
