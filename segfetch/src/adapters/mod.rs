@@ -14,6 +14,7 @@ mod ordered;
 mod remote;
 mod retry;
 mod running;
+mod source;
 
 pub use error::ReadError;
 pub use ordered::OrderedStream;

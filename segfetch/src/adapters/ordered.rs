@@ -98,7 +98,7 @@ impl OrderedStream {
         }
     }
 
-    /// The same with another number of connections; up to 4 unless said otherwise.
+    /// The same with another number of connections; up to [`Connections::AUTO_MOST`] unless said otherwise.
     #[must_use]
     pub fn connections(mut self, connections: Connections) -> Self {
         self.connections = connections;

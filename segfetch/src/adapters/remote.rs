@@ -12,15 +12,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use segfetch_source::{
-    Access, ErrorClass, OpenRequest, Opened, Phase, RangeSource, Sameness, SourceError, SourceInfo, Strength, Validator,
-};
+use segfetch_source::{Access, ErrorClass, OpenRequest, Opened, Phase, RangeSource, SourceError, SourceInfo, Strength};
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::time::Instant;
 
 use self::blocks::{BLOCK, Blocks};
 use self::link::{Done, Link, PIECE, Task};
 use super::retry::Retry;
+use super::source::compare;
 use super::{ReadCounts, ReadError};
 
 /// A forward seek of up to this many bytes is always read through: so much is on the way already, as a rule.
@@ -284,7 +283,7 @@ impl RemoteFile {
             }
             Done::Probed(info) => {
                 if let Some(before) = &self.info {
-                    self.compare(before, Some(&info.validator), info.extent.known())?;
+                    compare(&*self.source, (before, self.len), (Some(&info.validator), info.extent.known()))?;
                 }
                 self.unproven = false;
                 self.len = info.extent.known().or(self.len);
@@ -328,7 +327,7 @@ impl RemoteFile {
             return broken(ErrorClass::RangeNotSupported, text);
         }
         if let Some(info) = &self.info {
-            self.compare(info, opened.validator.as_ref(), opened.extent.known())?;
+            compare(&*self.source, (info, self.len), (opened.validator.as_ref(), opened.extent.known()))?;
             let first = self.counts.opens == 1;
             self.unproven = opened.validator.is_none() && info.validator.strength() != Strength::None && !first;
         }
@@ -360,18 +359,6 @@ impl RemoteFile {
         self.blocks.put(at, piece).map_err(|range| ReadError::Changed {
             reason: format!("bytes {} to {} came twice and differ", range.start, range.end),
         })
-    }
-
-    /// Compares an answer with what the file was at first.
-    fn compare(&self, before: &SourceInfo, now: Option<&Validator>, len: Option<u64>) -> Result<(), ReadError> {
-        let reason = match (self.len, len) {
-            (Some(then), Some(now)) if then != now => format!("it had {then} bytes and has {now}"),
-            _ => match now.map(|now| self.source.compare(&before.validator, now)) {
-                Some(Sameness::Different) => "its time or fingerprint is another one".to_owned(),
-                _ => return Ok(()),
-            },
-        };
-        Err(ReadError::Changed { reason })
     }
 
     fn failed(&mut self, error: SourceError) -> Result<(), ReadError> {

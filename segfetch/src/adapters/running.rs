@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::ReadError;
 use crate::checkpoint::{Epoch, PartFile, StoreError};
-use crate::engine::{Front, Outcome};
+use crate::engine::{Front, Job, Outcome};
 use crate::sink::{Volume, VolumeFile, read_full_at};
 
 /// Bytes read from the disk at once.
@@ -63,11 +63,30 @@ enum Next {
     End,
 }
 
-impl DownloadReader {
-    pub(crate) fn new(front: watch::Receiver<Front>) -> Self {
-        Self { front, position: 0, epoch: None, finished: None, piece: (Vec::new(), 0), step: None }
+impl Job {
+    /// The bytes of the file from its beginning on, while it is fetched.
+    ///
+    /// ```no_run
+    /// # async fn example(job: segfetch::Job) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut reader = job.reader();
+    /// tokio::io::copy(&mut reader, &mut tokio::io::sink()).await?;
+    /// let report = job.join().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reader(&self) -> DownloadReader {
+        DownloadReader {
+            front: self.front.clone(),
+            position: 0,
+            epoch: None,
+            finished: None,
+            piece: (Vec::new(), 0),
+            step: None,
+        }
     }
+}
 
+impl DownloadReader {
     /// The next byte that is read.
     pub fn position(&self) -> u64 {
         self.position

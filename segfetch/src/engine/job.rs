@@ -9,7 +9,6 @@ use super::error::DownloadError;
 use super::front::Front;
 use super::progress::{Event, Events, Progress, Report};
 use super::rate::RateLimit;
-use crate::adapters::DownloadReader;
 
 /// A running download.
 ///
@@ -38,20 +37,6 @@ impl Job {
             Some(sender) => Events(sender.subscribe()),
             None => Events(broadcast::channel(1).1),
         })
-    }
-
-    /// The bytes of the file from its beginning on, while it is fetched.
-    ///
-    /// ```no_run
-    /// # async fn example(job: segfetch::Job) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut reader = job.reader();
-    /// tokio::io::copy(&mut reader, &mut tokio::io::sink()).await?;
-    /// let report = job.join().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn reader(&self) -> DownloadReader {
-        DownloadReader::new(self.front.clone())
     }
 
     /// Sets the limit in bytes per second; `None` lifts it. Works at once.

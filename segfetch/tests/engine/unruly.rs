@@ -19,6 +19,8 @@ pub(crate) enum Mood {
     Sync(io::ErrorKind),
     /// Writes wait until the mood changes.
     Stuck,
+    /// So many writes go through, and then they are [`Stuck`](Mood::Stuck).
+    Writes(usize),
     /// Reads wait until the mood changes.
     StuckRead,
     /// Writes panic.
@@ -31,13 +33,15 @@ pub(crate) struct Unruly {
     pub(crate) below: Arc<MemoryVolume>,
     /// Bytes of the largest read.
     pub(crate) largest_read: Arc<AtomicUsize>,
+    /// Files that are open, and the most that ever were at once.
+    open: Arc<(AtomicUsize, AtomicUsize)>,
     mood: Arc<(Mutex<Mood>, Condvar)>,
 }
 
 impl Unruly {
     pub(crate) fn new() -> Self {
         let mood = Arc::new((Mutex::new(Mood::Good), Condvar::new()));
-        Self { below: Arc::new(MemoryVolume::new()), largest_read: Arc::default(), mood }
+        Self { below: Arc::new(MemoryVolume::new()), largest_read: Arc::default(), open: Arc::default(), mood }
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -45,13 +49,19 @@ impl Unruly {
         self.mood.1.notify_all();
     }
 
-    fn file(&self, path: &Path, file: Box<dyn VolumeFile>) -> Box<dyn VolumeFile> {
-        if path.extension().is_some_and(|extension| extension == "part") {
-            let (largest_read, mood) = (Arc::clone(&self.largest_read), Arc::clone(&self.mood));
-            Box::new(UnrulyFile { below: file, largest_read, mood })
-        } else {
-            file
-        }
+    pub(crate) fn mood(&self) -> Mood {
+        *self.mood.0.lock().expect("not poisoned")
+    }
+
+    pub(crate) fn most_open(&self) -> usize {
+        self.open.1.load(Ordering::SeqCst)
+    }
+
+    fn file(&self, path: &Path, below: Box<dyn VolumeFile>) -> Box<dyn VolumeFile> {
+        let open = self.open.0.fetch_add(1, Ordering::SeqCst) + 1;
+        self.open.1.fetch_max(open, Ordering::SeqCst);
+        let is_part = path.extension().is_some_and(|extension| extension == "part");
+        Box::new(UnrulyFile { below, volume: self.clone(), is_part })
     }
 }
 
@@ -82,16 +92,31 @@ impl Volume for Unruly {
 #[derive(Debug)]
 struct UnrulyFile {
     below: Box<dyn VolumeFile>,
-    largest_read: Arc<AtomicUsize>,
-    mood: Arc<(Mutex<Mood>, Condvar)>,
+    volume: Unruly,
+    /// Only parts have moods.
+    is_part: bool,
 }
 
 impl UnrulyFile {
     /// The mood, as soon as it is not `stuck`.
     fn mood_unless(&self, stuck: Mood) -> Mood {
-        let (mood, changed) = &*self.mood;
+        if !self.is_part {
+            return Mood::Good;
+        }
+        let (mood, changed) = &*self.volume.mood;
         let mood = changed.wait_while(mood.lock().expect("not poisoned"), |mood| *mood == stuck);
-        *mood.expect("not poisoned")
+        let mut mood = mood.expect("not poisoned");
+        if let (Mood::Stuck, Mood::Writes(left)) = (stuck, *mood) {
+            *mood = if left > 1 { Mood::Writes(left - 1) } else { Mood::Stuck };
+            return Mood::Good;
+        }
+        *mood
+    }
+}
+
+impl Drop for UnrulyFile {
+    fn drop(&mut self) {
+        self.volume.open.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -104,14 +129,16 @@ impl VolumeFile for UnrulyFile {
         }
     }
     fn sync_data(&self) -> io::Result<()> {
-        match *self.mood.0.lock().expect("not poisoned") {
-            Mood::Sync(kind) => Err(kind.into()),
+        match self.volume.mood() {
+            Mood::Sync(kind) if self.is_part => Err(kind.into()),
             _ => self.below.sync_data(),
         }
     }
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         self.mood_unless(Mood::StuckRead);
-        self.largest_read.fetch_max(buf.len(), Ordering::Relaxed);
+        if self.is_part {
+            self.volume.largest_read.fetch_max(buf.len(), Ordering::Relaxed);
+        }
         self.below.read_at(offset, buf)
     }
     fn sync_all(&self) -> io::Result<()> {

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use segfetch_source::{
-    Access, End, ErrorClass, OpenRequest, Phase, RangeReader, RangeSource, Sameness, SourceContext, SourceError,
-    SourceInfo, Space, Step, Strength, Validator,
+    Access, End, ErrorClass, OpenRequest, Phase, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo,
+    Space, Step, Strength, Validator,
 };
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::ReadError;
 use super::super::retry::Retry;
+use super::super::source;
 use super::window::{Claim, Segment, Window};
 use crate::engine::RateLimit;
 
@@ -241,17 +242,13 @@ impl Shared {
     }
 
     async fn read(&self, stream: &mut Stream, into: &mut BytesMut, most: usize) -> Result<Step, SourceError> {
-        let silence = self.settings.silence;
         let mut granted = tokio::select! {
             biased;
             granted = self.settings.rate.grant(most) => granted,
             error = stream.reader.hold() => return Err(error),
         };
         let mut space = Space::new(into, granted.unused);
-        let step = timeout(silence, stream.reader.read(&mut space)).await.map_err(|_| {
-            let text = format!("no byte for {} s", silence.as_secs_f32());
-            SourceError::new(ErrorClass::Transient, Phase::Body, text)
-        })??;
+        let step = source::read(&mut *stream.reader, &mut space, self.settings.silence).await?;
         granted.unused = granted.unused.saturating_sub(into.len());
         Ok(step)
     }
@@ -363,14 +360,8 @@ impl Shared {
         now: Option<&Validator>,
         len: Option<u64>,
     ) -> Result<(), ReadError> {
-        let reason = match (self.state().window.len(), len) {
-            (Some(then), Some(now)) if then != now => format!("it had {then} bytes and has {now}"),
-            _ => match now.map(|now| self.source.compare(&before.validator, now)) {
-                Some(Sameness::Different) => "its time or fingerprint is another one".to_owned(),
-                _ => return Ok(()),
-            },
-        };
-        Err(ReadError::Changed { reason })
+        let known = self.state().window.len();
+        source::compare(&*self.source, (before, known), (now, len))
     }
 
     /// Gives back what the lane had, and says when it may try again, if it may.

@@ -9,7 +9,9 @@ use segfetch_source::{
     ErrorClass, OpenRequest, Opened, Phase, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space,
     Step,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
+
+use super::super::source;
 
 /// Most bytes of one step: what a socket holds, as a rule.
 pub(super) const PIECE: usize = 64 << 10;
@@ -106,10 +108,7 @@ impl Link {
         self.piece.clear();
         self.piece.reserve(PIECE);
         let mut space = Space::new(&mut self.piece, most);
-        let step = timeout(self.silence, reader.read(&mut space)).await.map_err(|_| {
-            let text = format!("no byte for {} s", self.silence.as_secs_f32());
-            SourceError::new(ErrorClass::Transient, Phase::Body, text)
-        })??;
+        let step = source::read(&mut **reader, &mut space, self.silence).await?;
         Ok(match step {
             Step::Bytes(_) => Done::Bytes,
             Step::Skip(n) => Done::Skipped(n.get()),
