@@ -9,7 +9,6 @@
 
 mod bare;
 mod child;
-mod nginx;
 mod report;
 mod scenario;
 mod smoke;

@@ -7,14 +7,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use segfetch_testkit::lab::{Kind, Server};
+use segfetch_testkit::lab::{Kind, Nginx, Server, Web};
 use segfetch_testkit::relay::{Flow, Relay};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::bare;
 use crate::child::{self, Usage};
-use crate::nginx::Nginx;
 use crate::scenario::{Network, Protocol, Scenario, Work, small};
 use crate::tools::{Blanks, Tool};
 
@@ -64,7 +63,7 @@ pub(crate) struct Stage {
 
 enum Running {
     Ftp(Box<Server>),
-    Http(Nginx),
+    Http(Web),
 }
 
 impl Running {
@@ -187,7 +186,7 @@ impl Stage {
 
     fn serve(&self, scenario: &Scenario) -> io::Result<Running> {
         if scenario.protocol == Protocol::Http {
-            return Nginx::start(&self.root()).map(Running::Http);
+            return Nginx::of(self.root()).start().map(Running::Http);
         }
         let server = Kind::Vsftpd.serve(self.root());
         let server = match scenario.max_per_ip {

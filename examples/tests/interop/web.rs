@@ -5,15 +5,12 @@
 #[path = "../http/server.rs"]
 mod server;
 
-use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
 
 use ftp_proto::testing::content_at;
+use segfetch_testkit::lab::{Nginx, Web};
 use segfetch_testkit::need_bin;
-use tempfile::TempDir;
 
 use crate::command::{Ended, Running, segfetch};
 use crate::scene::{Scene, hours_ago, sha256};
@@ -21,112 +18,49 @@ use server::{Body, Server};
 
 const LEN: u64 = 24 << 20;
 
-/// A shell between test and server ends the server when the test lets go of it, however the test ends.
-const GUARD: &str =
-    r#"exec 3<&0; "$@" 3<&- </dev/null & it=$!; { read -r _ <&3; kill -KILL $it; } >/dev/null 2>&1 & wait $it"#;
-
-/// A server process. Dropping it kills it.
-struct Guarded {
-    shell: Child,
-    stdin: Option<ChildStdin>,
-}
-
-impl Guarded {
-    fn start(command: &[&str], stdout: Stdio) -> Self {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", GUARD, "guard"]).args(command).stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::null());
-        let mut shell = shell.spawn().expect("a shell");
-        Self { stdin: shell.stdin.take(), shell }
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.shell.wait();
-    }
-}
-
-/// nginx, with the root of a scene.
-struct Nginx {
-    _process: Guarded,
-    _work: TempDir,
-    port: u16,
-}
-
-impl Nginx {
-    /// `http` and `location` are lines of those blocks, `listen` follows the port.
-    fn start(scene: &Scene, http: &str, listen: &str, location: &str) -> Self {
-        let work = tempfile::tempdir().expect("a directory");
-        let (dir, root) = (work.path().display(), scene.root.path().display());
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-        let temporary =
-            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|it| format!("{it}_temp_path {dir}/{it};"));
-        let config = format!(
-            "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error;\n\
-             events {{ worker_connections 256; }}\n\
-             http {{ access_log off; {} {http}\n\
-               server {{ listen 127.0.0.1:{port} {listen}; location / {{ root {root}; {location} }} }} }}\n",
-            temporary.concat()
-        );
-        let file = work.path().join("conf");
-        std::fs::write(&file, config).expect("it is written");
-        let program = need_bin("nginx").display().to_string();
-        let error = format!("{dir}/error");
-        let command = [&program, "-e", &error, "-c", &file.display().to_string()];
-        let mut process = Guarded::start(&command, Stdio::null());
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = process.shell.try_wait().expect("waiting works");
-            assert!(ended.is_none(), "nginx: {}", std::fs::read_to_string(&error).unwrap_or_default());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self { _process: process, _work: work, port }
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/f", self.port)
-    }
+fn nginx(scene: &Scene, location: &str) -> Web {
+    Nginx::of(scene.root.path()).location(location).start().expect("nginx starts")
 }
 
 #[test]
 fn a_file_of_nginx_arrives_whole_over_four_connections() {
     let scene = Scene::with(LEN);
-    let nginx = Nginx::start(&scene, "", "", "limit_rate 4m;");
-    let done = scene.run(["-n", "4", "--json", &nginx.url()]).expect(0);
+    let server = nginx(&scene, "limit_rate 4m;");
+    let done = scene.run(["-n", "4", "--json", &server.url("f")]).expect(0);
     scene.assert_only_f_and_equal();
     // Its entity tags are made of time and length.
     assert_eq!(done.integrity(), "unverified");
     assert!(done.events("opened").len() >= 4);
-    scene.run([&nginx.url()]).expect(0).says("nothing to do");
+    scene.run([&server.url("f")]).expect(0).says("nothing to do");
 }
 
 #[test]
 fn a_download_from_nginx_goes_on_after_a_kill_and_refuses_another_file() {
     let scene = Scene::with(LEN);
-    let nginx = Nginx::start(&scene, "", "", "limit_rate 1m;");
-    let durable = scene.interrupted(["-n", "4", &nginx.url()]);
-    drop(nginx);
-    let nginx = Nginx::start(&scene, "", "", "");
-    let again = scene.run(["-n", "4", "--json", &nginx.url()]).expect(0);
+    let server = nginx(&scene, "limit_rate 1m;");
+    let durable = scene.interrupted(["-n", "4", &server.url("f")]);
+    drop(server);
+    let server = nginx(&scene, "");
+    let again = scene.run(["-n", "4", "--json", &server.url("f")]).expect(0);
     assert!(again.number("resumed", "have") >= durable);
     scene.assert_only_f_and_equal();
 
     let scene = Scene::with(LEN);
-    let nginx = Nginx::start(&scene, "", "", "limit_rate 1m;");
-    scene.interrupted(["-n", "4", &nginx.url()]);
+    let server = nginx(&scene, "limit_rate 1m;");
+    scene.interrupted(["-n", "4", &server.url("f")]);
     scene.put("f", LEN, 2, hours_ago(0));
-    scene.run(["-n", "4", &nginx.url()]).expect(5).says("has changed");
+    scene.run(["-n", "4", &server.url("f")]).expect(5).says("has changed");
     scene.assert_no_f();
 }
 
 #[test]
 fn another_file_of_the_same_length_and_time_is_found_out_by_its_bytes() {
     let scene = Scene::with(LEN);
-    let nginx = Nginx::start(&scene, "", "", "limit_rate 1m;");
-    scene.interrupted(["-n", "4", &nginx.url()]);
+    let server = nginx(&scene, "limit_rate 1m;");
+    scene.interrupted(["-n", "4", &server.url("f")]);
     let time = std::fs::metadata(scene.root.path().join("f")).and_then(|found| found.modified()).expect("a time");
     scene.put("f", LEN, 2, time);
-    scene.run(["-n", "4", &nginx.url()]).expect(5).says("arrived twice and differ");
+    scene.run(["-n", "4", &server.url("f")]).expect(5).says("arrived twice and differ");
     scene.assert_no_f();
 }
 
@@ -138,8 +72,8 @@ fn what_nginx_has_switched_off_is_done_without() {
         ("gzip on; gzip_min_length 1; gzip_types *;", "unverified"),
     ] {
         let scene = Scene::with(LEN);
-        let nginx = Nginx::start(&scene, "", "", &format!("limit_rate 8m; {location}"));
-        let done = scene.run(["-n", "4", "--json", &nginx.url()]).expect(0);
+        let server = nginx(&scene, &format!("limit_rate 8m; {location}"));
+        let done = scene.run(["-n", "4", "--json", &server.url("f")]).expect(0);
         scene.assert_only_f_and_equal();
         assert_eq!(done.integrity(), integrity, "{location}");
         let opened = done.events("opened").len();
@@ -151,8 +85,9 @@ fn what_nginx_has_switched_off_is_done_without() {
 fn an_nginx_that_admits_two_connections_serves_the_file_over_two() {
     let scene = Scene::with(LEN);
     let zone = "limit_conn_zone $binary_remote_addr zone=a:1m;";
-    let nginx = Nginx::start(&scene, zone, "", "limit_rate 2m; limit_conn a 2;");
-    let done = scene.run(["-n", "4", "--json", &nginx.url()]).expect(0);
+    let server = Nginx::of(scene.root.path()).http(zone).location("limit_rate 2m; limit_conn a 2;");
+    let server = server.start().expect("nginx starts");
+    let done = scene.run(["-n", "4", "--json", &server.url("f")]).expect(0);
     scene.assert_only_f_and_equal();
     assert!(!done.events("throttled").is_empty(), "{}", done.stdout);
 }
@@ -163,9 +98,9 @@ fn nginx_lets_in_who_has_the_password_and_a_missing_or_empty_file_is_told() {
     std::fs::write(scene.root.path().join("accounts"), "anna:{PLAIN}hunter2\n").expect("it is written");
     std::fs::write(scene.root.path().join("empty"), "").expect("it is written");
     let file = scene.root.path().join("accounts");
-    let nginx = Nginx::start(&scene, "", "", &format!("auth_basic lab; auth_basic_user_file {};", file.display()));
-    scene.run([&nginx.url()]).expect(4).says("401").says("SEGFETCH_PASSWORD");
-    let url = nginx.url().replace("://", "://anna:hunter2@");
+    let server = nginx(&scene, &format!("auth_basic lab; auth_basic_user_file {};", file.display()));
+    scene.run([&server.url("f")]).expect(4).says("401").says("SEGFETCH_PASSWORD");
+    let url = server.url("f").replace("://", "://anna:hunter2@");
     scene.run([&*url.replace("/f", "/none")]).expect(4).says("404");
     scene.run([&*url.replace("/f", "/empty")]).expect(0);
     assert_eq!(std::fs::read(scene.to().join("empty")).expect("it is there"), b"");
@@ -188,8 +123,9 @@ fn nginx_serves_over_tls_and_only_a_trusted_one_is_believed() {
         .output();
     assert!(made.expect("openssl runs").status.success());
     let http = format!("ssl_certificate {}; ssl_certificate_key {};", certificate.display(), key.display());
-    let nginx = Nginx::start(&scene, &http, "ssl", "limit_rate 8m;");
-    let url = nginx.url().replace("http", "https");
+    let server = Nginx::of(scene.root.path()).http(http).listen("ssl").location("limit_rate 8m;");
+    let server = server.start().expect("nginx starts");
+    let url = server.url("f").replace("http", "https");
     let trusting = |file: &Path| {
         let mut command = segfetch(scene.to(), ["-n", "4", &url]);
         command.env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR");
@@ -198,20 +134,14 @@ fn nginx_serves_over_tls_and_only_a_trusted_one_is_believed() {
     trusting(Path::new("/dev/null")).expect(4).says("certificate");
     trusting(&certificate).expect(0);
     scene.assert_only_f_and_equal();
-    scene.run([&*nginx.url()]).expect(4).says("400");
+    scene.run([&*server.url("f")]).expect(4).says("400");
 }
 
 #[test]
 fn a_server_of_python_without_ranges_is_read_from_the_beginning_each_time() {
     let scene = Scene::with(LEN);
-    let python = need_bin("python3").display().to_string();
-    let root = scene.root.path().display().to_string();
-    let command = [&*python, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", &root];
-    let mut process = Guarded::start(&command, Stdio::piped());
-    let mut line = String::new();
-    BufReader::new(process.shell.stdout.take().expect("piped")).read_line(&mut line).expect("it says its port");
-    let port = line.split("port ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port");
-    let url = format!("http://127.0.0.1:{port}/f");
+    let server = Web::python(scene.root.path()).expect("it starts");
+    let url = server.url("f");
     let first: Ended = scene.start(["-n", "4", "--limit-rate", "4M", &url]).until_kill();
     assert_eq!(first.code, None);
     let again = scene.run(["-n", "4", "--json", &url]).expect(0);

@@ -216,7 +216,6 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("ftp-proto/tests/interop/prearm.rs", "looks again until the client is at rest"),
     ("examples/tests/http/server.rs", "the pace of a web server"),
     ("examples/tests/http/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
-    ("examples/tests/interop/web.rs", "looks again until nginx listens"),
     ("ftp-proto/tests/it/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
 ];
 

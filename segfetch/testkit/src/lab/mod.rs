@@ -1,4 +1,4 @@
-//! Real FTP servers for tests: started on a port of their own, stopped on drop, their logs read as values.
+//! Real FTP and web servers for tests: started on a port of their own, stopped on drop, their logs read as values.
 //!
 //! ```no_run
 //! use segfetch_testkit::lab::Kind;
@@ -25,6 +25,7 @@ mod proftpd;
 mod pureftpd;
 mod pyftpd;
 mod vsftpd;
+mod web;
 
 use std::fmt;
 use std::fs;
@@ -39,6 +40,7 @@ use tempfile::TempDir;
 
 pub use log::{Log, Login, Session, Transfer};
 pub use pyftpd::Fault;
+pub use web::{Nginx, Web};
 
 use log::{Follower, Parser, Sessions, Shared, Tail};
 use ports::Ports;
