@@ -29,8 +29,7 @@ class Vsftpd:
         self.work = tempfile.mkdtemp(prefix="segfetch-release-")
         os.mkdir(self.path("empty"))
         os.chmod(root, 0o755)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         with open(self.path("conf"), "w") as conf:
             conf.write(f"""background=NO
 listen=YES
@@ -61,15 +60,7 @@ vsftpd_log_file={self.path("log")}
         """Starts it, or starts it again on its port."""
         with open(self.path("out"), "w+") as out:  # it reports errors on descriptor 0
             self.process = subprocess.Popen([program("vsftpd"), self.path("conf")], stdin=out, stdout=out, stderr=out, start_new_session=True)
-        for _ in range(500):
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    exit("vsftpd: " + open(self.path("out")).read())
-                time.sleep(0.01)
-        exit("vsftpd does not listen")
+        until_listening("vsftpd", self.port, self.process, self.path("out"))
 
     def path(self, name):
         return os.path.join(self.work, name)
@@ -129,8 +120,7 @@ class Nginx:
     def __init__(self, root, rate):
         self.work = tempfile.mkdtemp(prefix="segfetch-release-")
         os.chmod(root, 0o755)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         temporary = "".join("%s_temp_path %s;" % (kind, self.path(kind)) for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         with open(self.path("conf"), "w") as conf:
             conf.write(f"""daemon off; master_process off; user root; pid {self.path("pid")}; error_log {self.path("error")};
@@ -142,13 +132,7 @@ http {{
 }}
 """)
         self.process = subprocess.Popen([program("nginx"), "-e", self.path("error"), "-c", self.path("conf")], stdin=subprocess.DEVNULL)
-        for _ in range(500):
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except OSError:
-                time.sleep(0.01)
-        exit("nginx does not listen: " + open(self.path("error")).read())
+        until_listening("nginx", self.port, self.process, self.path("error"))
 
     def path(self, name):
         return os.path.join(self.work, name)
@@ -174,6 +158,24 @@ http {{
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.work)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def until_listening(name, port, process, said):
+    for _ in range(500):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.01)
+    with open(said) as text:
+        exit("%s does not listen: %s" % (name, text.read()))
 
 
 def connections(port):

@@ -283,27 +283,6 @@ fn a_span_that_is_taken_back_is_not_fought_for() {
 }
 
 #[test]
-fn of_two_rests_the_one_that_takes_longer_is_challenged() {
-    let mut bench = Bench::new(config(9000, 3));
-    bench.outputs();
-    bench.opened(0, 0);
-    bench.now += SECOND / 10;
-    bench.came(0, 2880);
-    bench.outputs();
-    bench.opened(1, 3000);
-    bench.opened(2, 6000);
-    bench.now += SECOND / 10;
-    bench.came(1, 2920);
-    bench.came(2, 10);
-    bench.streams(4, &[(0, 10), (1, 10), (2, 740)]);
-    bench.came(2, 30);
-    bench.ended(2);
-    // 80 units are left at 10 per second, and 40.
-    let outputs = bench.outputs();
-    assert!(matches!(outputs[..], [Output::Open { worker: WorkerId(2), start: 2820, .. }]), "{outputs:?}");
-}
-
-#[test]
 fn a_span_is_taken_back_from_its_owner_not_from_its_challenger() {
     let mut bench = Bench::new(config(10_000, 3));
     bench.outputs();

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use segfetch::plan::{End, Failure, Input, Next, Output, WorkerId};
+use segfetch::plan::{Config, End, Failure, Input, Next, Output, WorkerId};
 
 use crate::support::{Bench, config, extend, open, stop};
 
 /// Worker 0 has brought one unit, the others are opening.
 fn begun(workers: u16) -> Bench {
-    let mut bench = Bench::new(config(10_000, workers));
+    begun_with(config(10_000, workers))
+}
+
+fn begun_with(config: Config) -> Bench {
+    let workers = config.workers;
+    let mut bench = Bench::new(config);
     bench.outputs();
     bench.opened(0, 0);
     bench.came(0, 1);
@@ -31,11 +36,7 @@ fn a_stream_may_start_as_much_earlier_as_is_not_worth_a_span_and_no_more() {
 fn no_units_are_no_news() {
     let mut exact = config(10_000, 2);
     exact.exact_ends = true;
-    let mut bench = Bench::new(exact);
-    bench.outputs();
-    bench.opened(0, 0);
-    bench.came(0, 1);
-    bench.outputs();
+    let mut bench = begun_with(exact);
     bench.came(0, 4999);
     bench.came(0, 0);
     assert_eq!((bench.outputs(), bench.next(0)), (vec![], Next::Confirm));
@@ -116,11 +117,7 @@ fn a_span_that_is_given_back_goes_only_to_its_neighbour() {
 fn a_stream_that_ends_by_itself_is_given_nothing_behind_that() {
     let mut exact = config(10_000, 2);
     exact.exact_ends = true;
-    let mut bench = Bench::new(exact);
-    bench.outputs();
-    bench.opened(0, 0);
-    bench.came(0, 1);
-    bench.outputs();
+    let mut bench = begun_with(exact);
     bench.failed(1, Failure::Transient);
     assert_eq!((bench.outputs(), bench.planner.free().total()), (vec![], 5000));
 }
@@ -187,11 +184,7 @@ fn the_longer_a_stream_has_brought_nothing_the_less_is_expected_of_it() {
 
 #[test]
 fn a_stream_that_is_being_stopped_counts_as_the_thief_that_its_slot_soon_is() {
-    let mut bench = Bench::new(config(9000, 3));
-    bench.outputs();
-    bench.opened(0, 0);
-    bench.came(0, 1);
-    bench.outputs();
+    let mut bench = begun_with(config(9000, 3));
     bench.opened(1, 3000);
     bench.opened(2, 6000);
     bench.streams(1, &[(0, 100), (1, 2000), (2, 300)]);
