@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
+use tokio::sync::MutexGuard;
 
 use super::error::{OpenError, ReadError};
 use super::face::Client;
 use super::lease::Lease;
 use super::session::Got;
 use super::site::Port;
-use crate::conn::{Ending, Event, FileFacts, Restart};
+use crate::conn::{Ending, Event, FileFacts, Quirks, Restart};
 use crate::wire::Path;
 
 /// A file that the server is ready to send.
@@ -47,20 +49,49 @@ impl Prepared {
     /// [`can_end_exactly`](Self::can_end_exactly), and the end is not behind the end of the file.
     ///
     /// The first start behind 0 on a server, and the first one behind 2 GiB and 4 GiB, is preceded by a proof: the last byte
-    /// of the file is fetched, which must be one byte. Servers that answer 350 and start elsewhere are found out by that. Where
-    /// the length is not known nothing can be proven.
+    /// of the file is fetched, which must be one byte. Servers that answer 350 and start elsewhere are found out by that. What
+    /// starts beside the proof does so at once and is handed out when the proof is there. Where the length is not known nothing
+    /// can be proven.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub async fn start(self, start: u64, exact_end: Option<u64>) -> Result<Download, OpenError> {
+    pub async fn start(mut self, start: u64, exact_end: Option<u64>) -> Result<Download, OpenError> {
         if let Some(size) = self.facts.size
             && start > size
         {
             return Err(OpenError::BeyondEnd { size });
         }
-        let prepared = if start > 0 && exact_end.is_none() { self.prove_restart(start).await? } else { self };
-        let (lease, facts) = prepared.transfer(start, exact_end).await?;
+        if start == 0 || exact_end.is_some() || self.is_restart_proven(start)? {
+            return self.begin(start, exact_end).await;
+        }
+        let site = Arc::clone(&self.client.site);
+        let (prepared, turn) = match site.proof.try_lock() {
+            Ok(turn) => (self, turn),
+            Err(_) => {
+                let (client, path) = (self.client.clone(), self.path.clone());
+                let download = self.begin(start, None).await?;
+                let turn = site.proof.lock().await;
+                if is_restart_proven(&site.pool.quirks(), start)? {
+                    return Ok(download);
+                }
+                // The other one came to nothing.
+                download.stop().await;
+                (client.prepare(&path).await?, turn)
+            }
+        };
+        prepared.prove_restart(start, turn).await?.begin(start, None).await
+    }
+
+    async fn begin(self, start: u64, exact_end: Option<u64>) -> Result<Download, OpenError> {
+        let (lease, facts) = self.transfer(start, exact_end).await?;
         Ok(Download::new(lease, facts, start))
+    }
+
+    /// Whether the server is known to start there, or nothing can be known.
+    fn is_restart_proven(&mut self, start: u64) -> Result<bool, OpenError> {
+        // Another session may have found out while this one logged in.
+        self.lease.machine.quirks_mut().absorb(&self.client.site.pool.quirks());
+        Ok(is_restart_proven(self.lease.machine.quirks(), start)? || matches!(self.facts.size, None | Some(0 | 1)))
     }
 
     /// Makes the data connection; by `PASV` if the port that `EPSV` named cannot be reached. Some NAT helpers open the port
@@ -86,19 +117,13 @@ impl Prepared {
     }
 
     /// Makes sure that the server starts where it is asked to.
-    async fn prove_restart(mut self, start: u64) -> Result<Self, OpenError> {
-        // Another session may have done so while this one logged in.
-        self.lease.machine.quirks_mut().absorb(&self.client.site.pool.quirks());
-        let quirks = self.lease.machine.quirks();
-        let size = match (quirks.restart, self.facts.size) {
-            (Restart::Refused | Restart::Lies, _) => return Err(OpenError::StartRefused(None)),
-            (_, None | Some(0 | 1)) => return Ok(self),
-            _ if quirks.is_restart_proven(start) => return Ok(self),
-            (_, Some(size)) => size,
-        };
+    async fn prove_restart(mut self, start: u64, turn: MutexGuard<'_, ()>) -> Result<Self, OpenError> {
+        let (false, Some(size)) = (self.is_restart_proven(start)?, self.facts.size) else { return Ok(self) };
         let Self { client, path, mut lease, .. } = self;
         let lies = fetch_last_byte(&mut lease, size).await?;
         client.site.pool.learn(|quirks| quirks.absorb(lease.machine.quirks()));
+        // A lie is a lie only if the file has not changed meanwhile; all else is for the others to see.
+        let _turn = lies.then_some(turn);
         // The port has been used up, so it is armed again; a file that grew meanwhile proves nothing.
         lease.settle().await;
         let (lease, facts) = if lease.is_settled() {
@@ -114,6 +139,13 @@ impl Prepared {
             return Err(OpenError::StartRefused(None));
         }
         Ok(Self { client, path, lease, facts })
+    }
+}
+
+fn is_restart_proven(quirks: &Quirks, start: u64) -> Result<bool, OpenError> {
+    match quirks.restart {
+        Restart::Refused | Restart::Lies => Err(OpenError::StartRefused(None)),
+        Restart::Works { .. } | Restart::Unknown => Ok(quirks.is_restart_proven(start)),
     }
 }
 

@@ -47,7 +47,17 @@ impl Client {
     /// A client of a server by its name or address (IPv6 without brackets).
     pub fn with_credentials(host: &str, port: u16, credentials: Credentials, config: Config) -> Self {
         let pool = Pool::new(config.limits, config.prearm);
-        Self { site: Arc::new(Site { host: host.to_owned(), port, credentials, config, pool, turn: Mutex::default() }) }
+        Self {
+            site: Arc::new(Site {
+                host: host.to_owned(),
+                port,
+                credentials,
+                config,
+                pool,
+                turn: Mutex::default(),
+                proof: Mutex::default(),
+            }),
+        }
     }
 
     /// Whether the URL names this server and account, so that its files can be fetched with this client.

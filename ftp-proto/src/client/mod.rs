@@ -13,7 +13,7 @@
 //! | the same, data connection made in advance | 1 | questions, `REST` and `RETR` |
 //! | end of a range, early | 1, in the background | close, and one reply |
 //! | end of a range by `RANG`, or of the file | 0 | the reply comes with the last byte |
-//! | first start behind byte 0 on a server, once | 3 more | the last byte is fetched, as a proof |
+//! | first start behind byte 0 on a server, once | 3 more | the last byte is fetched, as a proof; what starts beside that waits for its outcome, at no cost as a rule |
 //!
 //! Data connections are made in advance ([`Prearm`]) by the task that looks after idle sessions, once the last word of the
 //! transfer before has come. By default that is done where somebody is likely to come back: after a transfer that stopped

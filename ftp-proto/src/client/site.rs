@@ -37,6 +37,8 @@ pub(super) struct Site {
     pub(super) pool: Arc<Pool>,
     /// Held by the one download that waits for a session to become free.
     pub(super) turn: Mutex<()>,
+    /// Held by the one transfer that finds out whether the server starts where it is asked to.
+    pub(super) proof: Mutex<()>,
 }
 
 impl fmt::Debug for Site {

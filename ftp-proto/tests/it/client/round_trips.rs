@@ -105,6 +105,54 @@ async fn the_first_start_behind_0_on_a_server_is_proven_for_3_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_starts_beside_the_proof_pays_nothing_for_it() {
+    let (distant, source) = source("f", Prearm::Auto);
+    source.probe(&SourceContext::new()).await.unwrap();
+    let mut streams = tokio::task::JoinSet::new();
+    for n in 0..6 {
+        let source = Arc::clone(&source);
+        streams.spawn(async move { measured(first_bytes(&source, OpenRequest::from(n << 18))).await.0 });
+    }
+    let mut trips = streams.join_all().await;
+    trips.sort_by(f64::total_cmp);
+    // The first one has the session of the probe; one of the others proves.
+    assert_eq!(trips, [2.0, 5.0, 5.0, 5.0, 5.0, 8.0]);
+    let last_byte = distant.verbs().iter().filter(|verb| *verb == "REST").count();
+    assert_eq!(last_byte, 6, "five parts, and one proof");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_starts_beside_a_proof_that_fails_proves_by_itself_and_brings_nothing_from_a_liar() {
+    for (lies, refused) in [(1, false), (100, true)] {
+        let (distant, source) = source("f", Prearm::Auto);
+        source.probe(&SourceContext::new()).await.unwrap();
+        // The first REST is that of the proof; it, or each of them, has no effect.
+        (0..lies).for_each(|_| distant.answer("REST", "350 no"));
+        if !refused {
+            distant.answer("RETR", "451 not now");
+        }
+        let mut streams = tokio::task::JoinSet::new();
+        for n in 1..5 {
+            let source = Arc::clone(&source);
+            streams.spawn(async move {
+                let mut reader = source.open(&SourceContext::new(), OpenRequest::from(n << 18)).await?;
+                read(&mut *reader, n << 18).await;
+                Ok::<_, segfetch_source::SourceError>(())
+            });
+        }
+        let outcomes = streams.join_all().await;
+        if refused {
+            let class = |outcome: &Result<(), segfetch_source::SourceError>| outcome.as_ref().unwrap_err().class();
+            let unsupported = segfetch_source::ErrorClass::RangeNotSupported;
+            assert!(outcomes.iter().all(|outcome| class(outcome) == unsupported), "{outcomes:?}");
+            assert_eq!(source.client().quirks().restart, ftp_proto::conn::Restart::Lies);
+        } else {
+            assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_byte_of_the_next_range_takes_3_on_an_idle_session() {
     let (distant, source) = rested(Prearm::Never).await;
     assert_eq!(measured(first_bytes(&source, OpenRequest::from(1 << 20))).await.0, 3.0);
