@@ -30,6 +30,9 @@ const SMALL_GAIN: f64 = 1.05;
 const NEW_ROOM: f64 = 0.4;
 /// Windows before less than that is judged. A pause and the burst behind it look like a gain if they lie in two of them.
 const WINDOWS: u32 = 3;
+/// Set-up times before less than that is judged: a slow start doubles from next to nothing, and is not felt for about six round
+/// trips. To open a stream takes two or three.
+const SETUPS: f64 = 3.0;
 /// How much larger than its fair part is what the first worker keeps for itself when the second one is tried. Where both share a
 /// link that one can fill, the second one is then done first, and by itself: it has the end of the axis. The first one is
 /// stopped later, when what it has asked for too much takes nothing from anybody.
@@ -42,8 +45,10 @@ const LAST_HOLD: Duration = Duration::from_secs(300);
 enum State {
     /// Waiting for a steady rate.
     Level,
-    /// More than `from` workers are being tried, with which the rate was `before`, if that is known yet.
-    Trial { from: u16, before: Option<f64> },
+    /// More than `from` workers are being tried and on their way; the rate before them is measured in the meantime.
+    Trial { from: u16, since: (Instant, u64), until: (Instant, u64) },
+    /// They are there; before them the rate was `before`.
+    Proof { from: u16, before: f64 },
     /// Until then.
     Hold(Instant),
 }
@@ -89,7 +94,7 @@ impl Ramp {
 
     /// By how much more than its fair part a victim keeps.
     pub(super) fn lean(&self) -> f64 {
-        if matches!(self.state, State::Trial { from: 1, .. }) { LEAN } else { 1.0 }
+        if matches!(self.state, State::Trial { from: 1, .. } | State::Proof { from: 1, .. }) { LEAN } else { 1.0 }
     }
 
     pub(super) fn count(&mut self, units: u64) {
@@ -102,76 +107,85 @@ impl Ramp {
             return;
         }
         let here = (now, self.total);
-        let rate =
-            |(then, had): (Instant, u64)| (self.total - had) as f64 / now.saturating_duration_since(then).as_secs_f64();
         let Some(level) = self.level.as_mut().filter(|level| level.running == running) else {
-            if let (Some(level), State::Trial { from, before: None }) = (self.level, self.state)
-                && running > from
-            {
-                // The better of the two: what a bad moment cost must not look like a gain when it is over.
-                let before = level.rates[0].max(level.rates[1]);
-                self.state = if before > 0.0 { State::Trial { from, before: Some(before) } } else { State::Level };
+            match (self.level, self.state) {
+                (Some(level), State::Trial { from, since, until }) if running > from => {
+                    // Over all of that time: a server that sends in bursts looks fast, or slow, for a moment. What a black-out
+                    // cost must not look like a gain when it is over.
+                    let silent = level.rates[0] == 0.0;
+                    let before = rate(since, until);
+                    self.state = if silent { State::Level } else { State::Proof { from, before } };
+                }
+                (_, State::Trial { from, .. }) => self.state = State::Trial { from, since: here, until: here },
+                _ => {}
             }
             self.level = Some(Level { running, began: here, window: here, windows: 0, rates: [0.0; 2] });
             return;
         };
+        if let State::Trial { until, .. } = &mut self.state {
+            *until = here;
+        }
         let seconds = now.saturating_duration_since(level.window.0).as_secs_f64();
         if seconds < WINDOW.max(setup * WINDOW_OF_SETUP) {
             return;
         }
-        let (newest, mean) = (rate(level.window), rate(level.began));
+        let (newest, mean) = (rate(level.window, here), rate(level.began, here));
         level.rates = [newest, level.rates[0]];
-        level.window = here;
+        let since = std::mem::replace(&mut level.window, here);
         level.windows += 1;
         let level = *level;
         if newest == 0.0 {
             return;
         }
         match self.state {
-            State::Level if newest <= STEADY * level.rates[1] => self.begin_trial(running, most),
-            State::Hold(until) if now >= until => self.begin_trial(running, most),
-            State::Trial { from, before: Some(before) } if running > from && !opening => {
-                let step = self.judge(from, &level, mean / before, newest > RISING * mean);
-                self.conclude(now, step, from, running, most);
+            State::Level if newest <= STEADY * level.rates[1] => self.begin_trial(since, running, most),
+            State::Hold(until) if now >= until => self.begin_trial(since, running, most),
+            State::Proof { from, before } if running > from && !opening => {
+                let seconds = now.saturating_duration_since(level.began.0).as_secs_f64();
+                let early = level.windows < WINDOWS || seconds < setup * SETUPS;
+                match judge(from, running, mean / before, early, newest > RISING * mean) {
+                    None => {}
+                    Some(0) => {
+                        (self.step, self.allowed) = (1, from);
+                        self.state = State::Hold(now + self.hold);
+                        self.hold = (self.hold * 2).min(LAST_HOLD);
+                    }
+                    Some(step) => {
+                        self.step = step;
+                        self.begin_trial(since, running, most);
+                    }
+                }
             }
             _ => {}
         }
     }
 
-    fn begin_trial(&mut self, running: u16, most: u16) {
-        self.state = State::Trial { from: running, before: None };
+    fn begin_trial(&mut self, since: (Instant, u64), running: u16, most: u16) {
+        self.state = State::Trial { from: running, since, until: since };
         self.allowed = running.saturating_add(self.step).min(most);
     }
+}
 
-    /// How many workers to add, now that those above `from` have made the whole faster by the factor `gain`. `None`: it is too
-    /// early to tell.
-    fn judge(&self, from: u16, level: &Level, gain: f64, rising: bool) -> Option<u16> {
-        let added = f64::from(level.running - from) / f64::from(from);
-        if gain - 1.0 >= NEW_ROOM * added {
-            Some(level.running.saturating_mul(3))
-        } else if level.windows < WINDOWS {
-            None
-        } else if gain >= GAIN {
-            Some(level.running)
-        } else if rising {
-            None
-        } else {
-            Some(u16::from(from > 1 && gain >= SMALL_GAIN))
-        }
+/// How many workers to add, now that those above `from` have made the whole faster by the factor `gain`. `None`: it is too early
+/// to tell.
+fn judge(from: u16, running: u16, gain: f64, early: bool, rising: bool) -> Option<u16> {
+    let added = f64::from(running - from) / f64::from(from);
+    if gain - 1.0 >= NEW_ROOM * added {
+        Some(running.saturating_mul(3))
+    } else if early {
+        None
+    } else if gain >= GAIN {
+        Some(running)
+    } else if rising {
+        None
+    } else {
+        Some(u16::from(from > 1 && gain >= SMALL_GAIN))
     }
+}
 
-    fn conclude(&mut self, now: Instant, step: Option<u16>, from: u16, running: u16, most: u16) {
-        let Some(step) = step else { return };
-        self.step = step.max(1);
-        if step > 0 {
-            self.state = State::Level;
-            self.begin_trial(running, most);
-        } else {
-            self.allowed = from;
-            self.state = State::Hold(now + self.hold);
-            self.hold = (self.hold * 2).min(LAST_HOLD);
-        }
-    }
+/// Units per second between two instants and what had come until then.
+fn rate(since: (Instant, u64), until: (Instant, u64)) -> f64 {
+    (until.1 - since.1) as f64 / until.0.saturating_duration_since(since.0).as_secs_f64()
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ fn a_slow_start_is_no_rate_to_compare_with() {
 #[test]
 fn in_a_black_out_nothing_is_tried_and_its_end_is_no_gain() {
     let mut path = Path::new(|_, time| if (3..9).contains(&(time as u64)) { 0.0 } else { 1e6 }, 4.0);
-    assert_eq!(path.run(25), 3);
+    assert_eq!(path.run(40), 3);
     assert_eq!((changes(&path.history), path.ramp.allowed()), (vec![1, 2, 3], 2), "with the second nothing was learnt");
     let mut path = Path::new(|_, time| if time < 9.0 { 0.0 } else { 1e6 }, 0.5);
     assert_eq!(path.run(9), 1);
@@ -127,7 +127,7 @@ fn feed(ramp: &mut Ramp, now: &mut Instant, tenths: i32, running: u16, opening: 
     for n in 0..tenths {
         *now += Duration::from_millis(100);
         ramp.count((1e5 * rate * growth.powi(n)) as u64);
-        ramp.look(*now, running, opening, 0.5, 8);
+        ramp.look(*now, running, opening, 0.1, 8);
     }
     ramp.allowed()
 }
@@ -168,6 +168,21 @@ fn a_rate_that_grows_is_waited_for_unless_it_hardly_does() {
     assert_eq!(feed(&mut ramp, &mut now, 8, 2, false, 1.15, 1.02), 4, "until it was worth it");
     let (mut ramp, mut now) = trial();
     assert_eq!(feed(&mut ramp, &mut now, 7, 2, false, 1.0, 1.001), 1);
+}
+
+#[test]
+fn a_slow_start_that_is_not_felt_at_first_is_waited_for() {
+    let (mut ramp, mut now) = trial();
+    let mut look = |total: f64| {
+        now += Duration::from_millis(100);
+        ramp.count((1e5 * total) as u64);
+        ramp.look(now, 2, false, 0.5, 8);
+        ramp.allowed()
+    };
+    // Each round trip twice as much, from a hundredth of what there was on.
+    let added = (0..24).map(|tenth| (0.01 * f64::from(tenth / 2).exp2()).min(1.0));
+    let allowed: Vec<_> = added.map(|added| look(1.0 + added)).collect();
+    assert!(allowed[13] == 2 && allowed.last() > Some(&2), "{allowed:?}");
 }
 
 #[test]
