@@ -138,10 +138,11 @@ impl<'a> Drive<'a> {
     }
 
     async fn drive(&mut self, cancelled: &mut watch::Receiver<bool>) -> Result<Driven, DownloadError> {
-        let limit = self.seat.limit();
-        self.plan(Input::Limit(limit));
+        let granted = self.seat.limit();
+        self.grant(granted);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Streams are polled in turns, of which the first begins with the first one: it gets the session of the probe.
         let mut turn = 0_usize;
         loop {
             let wake_at = match self.obey()? {
@@ -152,7 +153,6 @@ impl<'a> Drive<'a> {
                 return Ok(Driven::Differs(reason));
             }
             self.start_steps();
-            turn = turn.wrapping_add(1);
             tokio::select! {
                 (index, event) = next_event(&mut self.lanes, turn) => self.handle(index, event)?,
                 Some(report) = self.reports.recv() => self.account(report)?,
@@ -160,7 +160,7 @@ impl<'a> Drive<'a> {
                     let (durable, took) = (self.checkpoints.durable(), took?);
                     self.tell(Event::Checkpointed { durable, took });
                 }
-                limit = self.seat.changed() => self.plan(Input::Limit(limit)),
+                granted = self.seat.changed() => self.grant(granted),
                 () = sleep_until(wake_at.map(Into::into)) => self.plan(Input::Timeout),
                 _ = tick.tick() => {
                     self.checkpoints.begin_if_due(self.written.total());
@@ -168,6 +168,7 @@ impl<'a> Drive<'a> {
                 }
                 _ = cancelled.wait_for(|&cancelled| cancelled) => return Ok(Driven::Cancelled),
             }
+            turn = turn.wrapping_add(1);
         }
     }
 
@@ -207,6 +208,14 @@ impl<'a> Drive<'a> {
                 }
             }
         }
+    }
+
+    /// The host grants this job so many streams.
+    fn grant(&mut self, streams: u16) {
+        if self.seat.host_is_full() {
+            self.plan(Input::HostFull);
+        }
+        self.plan(Input::Limit(streams));
     }
 
     fn plan(&mut self, input: Input) {

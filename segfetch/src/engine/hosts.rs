@@ -123,6 +123,12 @@ impl Seat {
         *self.limit.borrow()
     }
 
+    /// Whether the server has refused a stream to some job: [`changed`](Self::changed) tells every job of its limit again when
+    /// that becomes so.
+    pub(crate) fn host_is_full(&self) -> bool {
+        self.host.lock().machine.limit().is_some()
+    }
+
     /// Says how many streams the job could use.
     pub(crate) fn want(&self, streams: u16) {
         self.host.tell(GateInput::Want { job: self.job, streams });

@@ -4,6 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::retry::{Jitter, doubled};
 
+/// Sessions that are tried together at a server that has not refused one yet: what most ask for.
+const AT_FIRST: u32 = 8;
+/// Where more are asked for: so many more than are open. A server that is full has few to refuse.
+const AHEAD: u32 = 4;
 /// Least time from a refusal to the next attempt at one session more.
 const FIRST_PROBE: Duration = Duration::from_secs(60);
 /// Refused probes double the wait up to this.
@@ -114,8 +118,9 @@ pub enum GateOutput {
 
 /// Finds out how many sessions a server admits, and shares them equally.
 ///
-/// * Before the first refusal one attempt more may be under way after each success: one, two, three...
-/// * A refusal makes the number of open sessions the limit, 1 at least. From then on one attempt is under way at a time.
+/// * Before the first refusal as many as eight sessions are tried together, or four more than are open.
+/// * A refusal makes the number of open sessions the limit, 1 at least; every job hears of its own part again, since all of them
+///   now know that the host is full. From then on one attempt is under way at a time.
 /// * One session more is tried after a minute, or what the server asked for, then after two, four, five. If it is admitted,
 ///   the limit is one higher.
 /// * A refusal while nothing is open is tried again after a second, then two, up to 15. It never fails a job.
@@ -128,14 +133,12 @@ pub struct HostGate {
     limit: Option<u16>,
     /// Stated by the server.
     stated: Option<u16>,
-    /// Most attempts under way at once.
-    window: u32,
     idle: u16,
     /// In the order in which they came.
     jobs: Vec<Job>,
     /// No attempt before this.
     rest_until: Option<Instant>,
-    /// Since the last success.
+    /// Since the last success; those of attempts that were under way together are one.
     refusals: u32,
     probe: Probe,
     jitter: Jitter,
@@ -155,7 +158,8 @@ struct Job {
     want: u16,
     /// Permits, used or not.
     granted: u16,
-    /// The last [`GateOutput::Limit`]. `None` after a refusal: the job has lowered its number by itself.
+    /// The last [`GateOutput::Limit`]. `None` after a refusal: the job has lowered its number by itself, or does not know yet
+    /// that the host is full.
     told: Option<u16>,
     opening: u16,
     open: u16,
@@ -189,7 +193,6 @@ impl HostGate {
             max: config.max,
             limit: None,
             stated: None,
-            window: 1,
             idle: 0,
             jobs: Vec::new(),
             rest_until: None,
@@ -268,9 +271,8 @@ impl HostGate {
         self.refusals = 0;
         self.rest_until = None;
         let open = self.open();
-        match &mut self.limit {
-            None => self.window = self.window.saturating_add(1),
-            Some(limit) => *limit = open.max(*limit),
+        if let Some(limit) = &mut self.limit {
+            *limit = open.max(*limit);
         }
         if self.probe.under_way {
             self.probe = Probe { due: Some(now + self.jitter.stretch(FIRST_PROBE)), ..Probe::default() };
@@ -281,17 +283,20 @@ impl HostGate {
         let Some(job) = self.job(job).filter(|job| job.opening > 0) else { return };
         job.give_back(false);
         job.told = None;
+        let first = self.limit.is_none();
         for job in &mut self.jobs {
             job.granted = job.granted.min(job.used());
+            job.told = job.told.filter(|_| !first);
         }
         let sessions = self.open().saturating_add(self.idle);
         self.limit = Some(sessions.max(1));
         self.stated = hint.map(|hint| hint.max(1)).or(self.stated);
-        self.window = 1;
 
         let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-        let rest = doubled(FIRST_REST, self.refusals, LAST_REST);
-        self.refusals = self.refusals.saturating_add(1);
+        // One that comes during the rest is the answer to an attempt from before it.
+        let again = self.rest_until.is_none_or(|until| until <= now);
+        self.refusals = self.refusals.saturating_add(u32::from(again));
+        let rest = doubled(FIRST_REST, self.refusals.saturating_sub(1), LAST_REST);
         self.rest_until = Some(now + self.jitter.stretch(if sessions == 0 { rest.max(asked) } else { rest }));
 
         self.probe.misses = self.probe.misses.saturating_add(u32::from(self.probe.under_way));
@@ -323,7 +328,7 @@ impl HostGate {
 
     /// Grants one more stream to the job that has least, if one may be opened now. False if not.
     fn grant(&mut self, now: Instant) -> bool {
-        if self.under_way() >= self.window || self.rest_until.is_some_and(|until| now < until) {
+        if !self.may_attempt() || self.rest_until.is_some_and(|until| now < until) {
             return false;
         }
         let full = self.held() >= self.cap();
@@ -359,7 +364,7 @@ impl HostGate {
 
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let wanting = self.jobs.iter().any(|job| job.granted < job.want);
-        if !wanting || self.under_way() >= self.window {
+        if !wanting || !self.may_attempt() {
             return None;
         }
         let rest = self.rest_until.filter(|&until| now < until);
@@ -389,6 +394,14 @@ impl HostGate {
                 shares[n] += each;
                 left -= each;
             }
+        }
+    }
+
+    /// Whether one attempt more may be under way.
+    fn may_attempt(&self) -> bool {
+        match self.limit {
+            Some(_) => self.under_way() == 0,
+            None => self.held() < AT_FIRST.max(u32::from(self.open()) + AHEAD),
         }
     }
 

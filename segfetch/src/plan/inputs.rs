@@ -195,7 +195,7 @@ impl Planner {
             Failure::Throttled => {
                 self.slot_mut(worker).last_rate = None;
                 self.granted = self.granted.min(self.active());
-                self.refused = true;
+                self.host_full = true;
                 self.throttled_at = Some(now);
                 // Waiting for one's turn is no failure.
                 self.failing = None;

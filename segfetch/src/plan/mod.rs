@@ -181,6 +181,9 @@ pub enum Input {
     },
     /// So many workers may be active from now on; none before the first such input. 0 pauses the job.
     Limit(u16),
+    /// The server has refused a stream, of this job or of another one: what is granted is all that can be expected, and shares
+    /// are cut for no more. [`HostGate::limit`] tells.
+    HostFull,
     /// Held, or missing, units must be fetched again.
     Lost {
         /// First lost unit.

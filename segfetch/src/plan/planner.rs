@@ -27,8 +27,8 @@ pub struct Planner {
     pub(super) outputs: VecDeque<Output>,
     /// Workers that the host grants.
     pub(super) granted: u16,
-    /// The host has refused one: the grant is all that can be expected.
-    pub(super) refused: bool,
+    /// The host has refused somebody: the grant is all that can be expected.
+    pub(super) host_full: bool,
     /// Workers that the job could use, as of the last drained poll.
     pub(super) wanted: u16,
     /// A unit has come: the server is what it says, and others may start.
@@ -66,7 +66,7 @@ impl Planner {
             slots: vec![Slot::default(); usize::from(config.workers.clamp(1, MOST_WORKERS))],
             outputs: VecDeque::new(),
             granted: 0,
-            refused: false,
+            host_full: false,
             wanted: 0,
             warm: config.eager,
             setup: Setup::new(config.open_round_trips),
@@ -100,6 +100,7 @@ impl Planner {
             Input::Stopped { worker } => self.stopped(worker),
             Input::Failed { worker, failure } => self.failed(now, worker, failure),
             Input::Limit(workers) => self.limit(now, workers),
+            Input::HostFull => self.host_full = true,
             Input::Lost { start, end } => self.lost(start..end),
             Input::Timeout => {}
         }

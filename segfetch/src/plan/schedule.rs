@@ -201,7 +201,7 @@ impl Planner {
     /// `units` divided by the workers that are expected besides those that are `busy`.
     fn fair_share(&self, units: u64, busy: u16) -> u64 {
         let slots = self.most().min(self.ramp.allowed());
-        let expected = match (self.axis.extent, self.refused) {
+        let expected = match (self.axis.extent, self.host_full) {
             (None, _) => 1,
             (_, true) => slots.min(self.granted),
             (_, false) => slots,

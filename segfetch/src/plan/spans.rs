@@ -47,8 +47,11 @@ impl Planner {
             return self.give_up(GiveUp::RangeNotSupported);
         }
         self.config.access = Access::FromStartOnly;
-        let from_start =
-            |&(other, stream): &(WorkerId, &Stream)| other != worker && stream.start == 0 && stream.is_fetching();
+        // One that is being opened up to an end may be refused for that as well.
+        let is_whole = |stream: &Stream| stream.phase != Phase::Opening || stream.reach.is_none();
+        let from_start = |&(other, stream): &(WorkerId, &Stream)| {
+            other != worker && stream.start == 0 && stream.is_fetching() && is_whole(stream)
+        };
         let keep = keep.or_else(|| self.streams().find(from_start).map(|(other, _)| other));
         for other in (0..self.slots.len()).filter_map(|n| u16::try_from(n).ok()).map(WorkerId) {
             if Some(other) != keep {

@@ -67,7 +67,7 @@ impl Planner {
         let busy = self.streams().filter(|(_, stream)| stream.is_busy()).count();
         let allowed = self.target();
         // Before a refusal, what is not granted yet is about to be.
-        let expected = if self.refused { allowed.min(self.granted) } else { allowed };
+        let expected = if self.host_full { allowed.min(self.granted) } else { allowed };
         let most = usize::from(expected).saturating_sub(busy);
         let free = self.slots.iter().filter(move |slot| match &slot.stream {
             None => slot.is_ready(now),

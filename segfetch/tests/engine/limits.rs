@@ -42,7 +42,8 @@ async fn a_refusal_lowers_the_number_of_streams_and_fails_nothing() {
     let report = result.expect("it succeeds");
     world.assert_copy(&source);
     assert_eq!(source.counters().max_open, 3);
-    assert!((1..=4).contains(&report.refusals), "{} refusals", report.refusals);
+    // Of eight that are tried together, five.
+    assert!((1..=5).contains(&report.refusals), "{} refusals", report.refusals);
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,7 +48,11 @@ pub(crate) fn run(bytes: &[u8]) {
             GateInput::Refused { job, .. } => _ = told.get_mut(&job).map(Option::take),
             _ => {}
         }
+        let was_full = gate.limit().is_some();
         gate.handle_input(now, input);
+        if !was_full && gate.limit().is_some() {
+            told.values_mut().for_each(|told| *told = None);
+        }
         if kind & 128 == 0 {
             drain(&mut gate, now, &mut told);
             let all: u32 = told.values().flatten().copied().map(u32::from).sum();

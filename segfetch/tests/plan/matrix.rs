@@ -53,6 +53,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("fatal", failed(Failure::Fatal)),
         ("limit 0", Input::Limit(0)),
         ("limit 1", Input::Limit(1)),
+        ("host full", Input::HostFull),
         ("lost 10", Input::Lost { start: 0, end: 10 }),
         ("timeout", Input::Timeout),
         ("of nobody", Input::Advanced { worker: WorkerId(7), units: 10 }),
@@ -116,6 +117,7 @@ idle      no ranges       0  idle
 idle      fatal           0  idle
 idle      limit 0         0  idle
 idle      limit 1         0  nothing        Open 0 Open
+idle      host full       0  idle
 idle      lost 10         0  idle
 idle      timeout         0  idle
 idle      of nobody       0  idle
@@ -135,6 +137,7 @@ opening   no ranges       0  nothing        Open 0 Open
 opening   fatal           0  idle           GaveUp Fatal
 opening   limit 0         0  nothing        Stop
 opening   limit 1         0  nothing
+opening   host full       0  nothing
 opening   lost 10         0  nothing
 opening   timeout         0  nothing
 opening   of nobody       0  nothing
@@ -154,6 +157,7 @@ waiting   no ranges       0  nothing        Open 0 Open
 waiting   fatal           0  idle           GaveUp Fatal
 waiting   limit 0         0  nothing        Stop
 waiting   limit 1         0  keep from 0
+waiting   host full       0  keep from 0
 waiting   lost 10         0  keep from 0
 waiting   timeout         0  keep from 0
 waiting   of nobody       0  keep from 0
@@ -173,6 +177,7 @@ running   no ranges       0  nothing        Open 0 Open
 running   fatal           0  idle           GaveUp Fatal
 running   limit 0         0  nothing        Stop
 running   limit 1         0  keep from 500
+running   host full       0  keep from 500
 running   lost 10       -10  keep from 500
 running   timeout         0  keep from 500
 running   of nobody       0  keep from 500
@@ -192,6 +197,7 @@ draining  no ranges       0  idle           Complete
 draining  fatal           0  idle           GaveUp Fatal
 draining  limit 0         0  nothing        Stop, Complete
 draining  limit 1         0  confirm
+draining  host full       0  confirm
 draining  lost 10       -10  confirm
 draining  timeout         0  confirm
 draining  of nobody       0  confirm
@@ -211,6 +217,7 @@ stopping  no ranges       0  idle
 stopping  fatal           0  idle
 stopping  limit 0         0  nothing
 stopping  limit 1         0  nothing
+stopping  host full       0  nothing
 stopping  lost 10       -10  nothing
 stopping  timeout         0  nothing
 stopping  of nobody       0  nothing

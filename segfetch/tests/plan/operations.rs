@@ -122,6 +122,7 @@ impl Harness {
                 };
                 Input::Failed { worker, failure }
             }
+            12 if amount > 250 => Input::HostFull,
             12 => Input::Limit((amount % 10) as u16),
             13 => {
                 let end = self.planner.have().last().map_or(0, |last| last.end);

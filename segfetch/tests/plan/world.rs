@@ -169,7 +169,11 @@ impl World<'_> {
             let Some(gate) = &mut self.gate else { return };
             match gate.poll_output(now) {
                 GateOutput::Limit { job, streams } => {
-                    self.jobs[job.0 as usize].planner.handle_input(now, Input::Limit(streams));
+                    let planner = &mut self.jobs[job.0 as usize].planner;
+                    if gate.limit().is_some() {
+                        planner.handle_input(now, Input::HostFull);
+                    }
+                    planner.handle_input(now, Input::Limit(streams));
                 }
                 GateOutput::Wait(_) => return,
             }
