@@ -14,7 +14,7 @@ use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig, Event
 async fn show(mut job: Job, share: f64) -> Result<u64, DownloadError> {
     let mut events = job.events();
     let mut progress = job.progress();
-    let canceller = job.canceller();
+    let control = job.control();
     let watching = tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -25,7 +25,7 @@ async fn show(mut job: Job, share: f64) -> Result<u64, DownloadError> {
                     let bar = |n: u64| "#".repeat((n * 40 / total.max(1)) as usize);
                     println!("[{:40}] {:>9} bytes/s over {} connections", bar(now.received), now.rate, now.workers.len());
                     if total > 0 && now.received as f64 >= total as f64 * share {
-                        canceller.cancel();
+                        control.cancel();
                     }
                 }
                 event = events.next() => match event {

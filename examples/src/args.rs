@@ -1,14 +1,15 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use segfetch::source::{Digest, DigestAlgorithm};
-use segfetch::{Connections, IfExists, OnChange, Verify};
+use segfetch::adapters::OrderedStream;
+use segfetch::source::{Digest, DigestAlgorithm, RangeSource};
+use segfetch::{Connections, Download, IfExists, OnChange, Verify};
 
-use crate::exit;
+use crate::{exit, stream};
 
 const ABOUT: &str =
     "Fetches files over several connections, and survives anything: kills, power loss, changed files, full disks.";
@@ -66,13 +67,15 @@ pub(crate) struct Fetch {
     /// Where to: a file, a directory, or - for standard output
     ///
     /// Without it the file is named after the last part of the URL, in the present directory. Until it is complete, it is
-    /// called NAME.part, with a journal NAME.part.sfj beside it.
+    /// called NAME.part, with a journal NAME.part.sfj beside it. Standard output gets the file in order, over several connections that
+    /// run ahead by at most 16 MiB in memory (2 MiB for each connection if there are more than 8); nothing is on the disk.
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
 
     /// Connections per file, 1 to 64
     ///
-    /// Fewer if the server refuses some. With several URLs the limit of a server is shared between them.
+    /// Without it, as many as make it faster, at most 8; for standard output, 8. Fewer if the server refuses some. With several URLs the
+    /// limit of a server is shared between them.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(Connections::MOST)))]
     pub(crate) connections: Option<u16>,
 
@@ -103,6 +106,10 @@ pub(crate) struct Fetch {
     /// Give up after this long without any progress: 90s, 5m, 2h. Waiting for a place on a full server does not count
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5m")]
     pub(crate) patience: Duration,
+
+    /// How often what was received is made durable: 1s, 10s, 5m. A kill loses about this much
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
+    pub(crate) save_every: Duration,
 
     /// Print errors only
     #[arg(short, long, conflicts_with = "verbose")]
@@ -143,31 +150,43 @@ impl Fetch {
         self.output.as_ref().is_some_and(|path| path.as_os_str() == "-")
     }
 
-    pub(crate) fn engine_connections(&self) -> Connections {
+    /// Into a file, with the options that were given.
+    pub(crate) fn download(&self, source: impl RangeSource, target: &Path) -> Download {
+        let download = Download::new(source, target)
+            .connections(self.connections())
+            .on_change(match self.on_change {
+                Changed::Fail => OnChange::Fail,
+                Changed::Restart => OnChange::Restart,
+            })
+            .if_exists(match (self.overwrite, self.unique) {
+                (true, _) => IfExists::Replace,
+                (_, true) => IfExists::Unique,
+                _ => IfExists::KeepOrFail,
+            })
+            .verify(match self.verify {
+                Reread::Trust => Verify::Trust,
+                Reread::Sample => Verify::Sample(16),
+                Reread::Full => Verify::Full,
+            })
+            .patience(self.patience)
+            .checkpoint_every(self.save_every);
+        match &self.checksum {
+            Some(digest) => download.expect_digest(digest.clone()),
+            None => download,
+        }
+    }
+
+    /// To standard output, with the options that were given.
+    pub(crate) fn stream(&self, source: impl RangeSource) -> OrderedStream {
+        OrderedStream::new(source)
+            .connections(self.connections())
+            .window(stream::window(self.connections()))
+            .patience(self.patience)
+            .rate_limit(self.limit_rate)
+    }
+
+    fn connections(&self) -> Connections {
         self.connections.map_or(Connections::Auto, Connections::Exactly)
-    }
-
-    pub(crate) fn engine_on_change(&self) -> OnChange {
-        match self.on_change {
-            Changed::Fail => OnChange::Fail,
-            Changed::Restart => OnChange::Restart,
-        }
-    }
-
-    pub(crate) fn engine_if_exists(&self) -> IfExists {
-        match (self.overwrite, self.unique) {
-            (true, _) => IfExists::Replace,
-            (_, true) => IfExists::Unique,
-            _ => IfExists::KeepOrFail,
-        }
-    }
-
-    pub(crate) fn engine_verify(&self) -> Verify {
-        match self.verify {
-            Reread::Trust => Verify::Trust,
-            Reread::Sample => Verify::Sample(16),
-            Reread::Full => Verify::Full,
-        }
     }
 
     /// What clap cannot say: options that do not go together.
@@ -253,6 +272,8 @@ fn checksum(text: &str) -> Result<Digest, String> {
 
 #[cfg(test)]
 mod tests {
+    use segfetch_source::conformance::MemorySource;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Cli, clap::Error> {
@@ -269,10 +290,35 @@ mod tests {
     fn a_url_alone_is_enough_and_none_is_too_few() {
         let cli = parsed("segfetch ftp://h/f").unwrap();
         assert_eq!(cli.fetch.urls, ["ftp://h/f"]);
-        assert_eq!(cli.fetch.engine_connections(), Connections::Auto);
-        assert_eq!(cli.fetch.engine_if_exists(), IfExists::KeepOrFail);
         assert_eq!(cli.fetch.patience, Duration::from_secs(300));
+        let download = |download: &Download| format!("{download:?}");
+        let source = MemorySource::new(1);
+        let plain = Download::new(source.clone(), "f");
+        assert_eq!(
+            download(&cli.fetch.download(source, "f".as_ref())),
+            download(&plain),
+            "the defaults are the library's"
+        );
         assert!(parsed("segfetch").is_err());
+    }
+
+    #[test]
+    fn what_is_asked_for_reaches_the_library() {
+        let line =
+            "segfetch -n 3 --save-every 7s --patience 2m --verify full --on-change restart --overwrite ftp://h/f";
+        let source = MemorySource::new(1);
+        let found = parsed(line).unwrap().fetch.download(source.clone(), "f".as_ref());
+        let asked = Download::new(source, "f")
+            .connections(Connections::Exactly(3))
+            .checkpoint_every(Duration::from_secs(7))
+            .patience(Duration::from_secs(120))
+            .verify(Verify::Full)
+            .on_change(OnChange::Restart)
+            .if_exists(IfExists::Replace);
+        assert_eq!(format!("{found:?}"), format!("{asked:?}"));
+        for wrong in ["0s", "1.5s", "soon"] {
+            assert!(parsed(&format!("segfetch --save-every {wrong} ftp://h/f")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -89,8 +89,11 @@ impl Failure {
                 "To fetch the new file, run the command again with --on-change restart; to keep the old part, move {} away first.",
                 pair_of(target)
             )),
+            (DownloadError::Changed { reason }, None) => {
+                Self::new(Exit::Other, format!("the file on the server has changed ({}); the output has a part of the old one", clean(reason)))
+            }
             (DownloadError::WrongLength { .. }, _) => Self::new(Exit::Other, text)
-                .advising("Either the file has just changed or the server misstates its length; try again, or fetch it with -o - > FILE."),
+                .advising("Either the file has just changed or the server misstates its length; try again."),
             (DownloadError::Digest { .. }, Some(target)) => Self::new(Exit::Other, text).advising(format!(
                 "What came is in {}. If the digest is the right one, remove {} and fetch it again.",
                 part_of(target),

@@ -4,11 +4,11 @@
 //! or a pipe that does not take it slows nothing down: the engine drops the events that nobody reads in time.
 
 use std::io;
-use std::num::NonZeroU64;
 use std::time::Instant;
 
-use segfetch::source::RangeSource;
-use segfetch::{Download, DownloadError, Engine, EngineConfig, Event, Progress, Stage};
+use segfetch::adapters::OrderedStream;
+use segfetch::source::Digest;
+use segfetch::{Download, DownloadError, Engine, EngineConfig, Event, Progress};
 use segfetch_cli::{Remote, Schemes};
 use tokio::sync::mpsc;
 
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::naming::{self, clean, printable};
 use crate::render::{self, Loudness, Subject, Summary};
 use crate::signals::{self, Stop};
-use crate::stream::{self, News, StreamError};
+use crate::stream::{self, StreamError};
 
 /// Messages that may wait for the screen.
 const QUEUE: usize = 64;
@@ -42,6 +42,11 @@ impl Screen {
     async fn tell(&self, message: Message) {
         let _ = self.to.send((self.id, message)).await;
     }
+
+    /// What does not fit is not shown.
+    fn offer(&self, message: Message) {
+        let _ = self.to.try_send((self.id, message));
+    }
 }
 
 /// Fetches everything.
@@ -64,21 +69,13 @@ pub(crate) async fn fetch(args: &Fetch, schemes: &Schemes, stop: Stop) -> Result
         let screen = Screen { id, to: to.clone() };
         match &subject.target {
             Some(target) => {
-                let mut download = Download::new(remote.source, target)
-                    .connections(args.engine_connections())
-                    .on_change(args.engine_on_change())
-                    .if_exists(args.engine_if_exists())
-                    .verify(args.engine_verify())
-                    .patience(args.patience);
-                if let Some(digest) = &args.checksum {
-                    download = download.expect_digest(digest.clone());
-                }
+                let download = args.download(remote.source, target);
                 tokio::spawn(to_file(engine.clone(), download, subject.clone(), screen, stop.clone()));
             }
             None => {
-                let rate = args.limit_rate.and_then(NonZeroU64::new);
-                let options = stream::Options { patience: args.patience, rate, expected: args.checksum.clone() };
-                tokio::spawn(to_stdout(remote.source, options, screen, stop.clone()));
+                let told = screen.clone();
+                let stream = args.stream(remote.source).on_event(move |event| told.offer(Message::Event(event)));
+                tokio::spawn(to_stdout(stream, args.checksum.clone(), screen, stop.clone()));
             }
         }
     }
@@ -140,12 +137,12 @@ fn plan(args: &Fetch, schemes: &Schemes) -> Result<(Vec<Remote>, Vec<Subject>), 
 /// Carries one download through, and tells the screen.
 async fn to_file(engine: Engine, download: Download, subject: Subject, screen: Screen, stop: Stop) {
     let mut job = engine.start(download);
-    let (mut events, mut progress, canceller) = (job.events(), job.progress(), job.canceller());
+    let (mut events, mut progress, control) = (job.events(), job.progress(), job.control());
     let asked = stop.clone();
     // On its own, so that it also works while the screen takes nothing.
     let cancelling = tokio::spawn(async move {
         signals::asked(asked).await;
-        canceller.cancel();
+        control.cancel();
     });
     let mut joined = std::pin::pin!(job.join());
     let (mut telling, mut moving) = (true, true);
@@ -180,48 +177,18 @@ async fn to_file(engine: Engine, download: Download, subject: Subject, screen: S
     screen.tell(Message::Ended(result)).await;
 }
 
-/// Streams one file, and tells the screen.
-async fn to_stdout(source: Box<dyn RangeSource>, options: stream::Options, screen: Screen, stop: Stop) {
-    let began = Instant::now();
-    let mut progress = Progress::default();
-    let tell = |news: News<'_>| {
-        let message = match news {
-            News::Probed(info) => {
-                (progress.total, progress.stage) = (info.extent.known(), Stage::Receiving);
-                Message::Event(Event::Probed(Box::new(info.clone())))
-            }
-            News::At(at) => {
-                progress.received = at;
-                progress.rate = (at as f64 / began.elapsed().as_secs_f64().max(0.001)) as u64;
-                Message::Progress(progress.clone())
-            }
-            News::Event(event) => Message::Event(event),
-        };
-        // What does not fit is not shown; the stream does not wait for the screen.
-        let _ = screen.to.try_send((screen.id, message));
-    };
+/// Streams one file, and tells the screen, for which it does not wait.
+async fn to_stdout(stream: OrderedStream, expected: Option<Digest>, screen: Screen, stop: Stop) {
     let mut out = tokio::io::stdout();
+    let tell = |progress| screen.offer(Message::Progress(progress));
     let result = tokio::select! {
-        result = stream::copy(&*source, &mut out, &options, tell) => result,
+        result = stream::copy(stream, &mut out, expected.as_ref(), tell) => result,
         _ = signals::asked(stop.clone()) => Err(DownloadError::Cancelled { durable: 0 }.into()),
     };
-    let result = match result {
-        Ok(streamed) => Ok(Summary {
-            path: None,
-            len: streamed.len,
-            fetched: streamed.len,
-            resumed: 0,
-            elapsed: began.elapsed(),
-            integrity: streamed.integrity,
-            opens: streamed.opens,
-            retries: streamed.retries,
-            refusals: 0,
-            already_complete: false,
-            sha256: streamed.sha256,
-        }),
-        Err(StreamError::Download(error)) => Err(Failure::of(&error, None, *stop.borrow(), &Progress::default())),
-        Err(StreamError::Output(error)) => Err(Failure::new(Exit::Storage, output_gone(&error))),
-    };
+    let result = result.map_err(|error| match error {
+        StreamError::Download(error) => Failure::of(&error, None, *stop.borrow(), &Progress::default()),
+        StreamError::Output(error) => Failure::new(Exit::Storage, output_gone(&error)),
+    });
     screen.tell(Message::Ended(result)).await;
 }
 

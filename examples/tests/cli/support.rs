@@ -71,7 +71,7 @@ pub(crate) async fn end(mut command: Command) -> Ended {
 }
 
 /// Waits for a child whose outputs are piped; `stdout` is what was read of it already.
-async fn wait(mut child: Child, mut stdout: Vec<u8>) -> Ended {
+pub(crate) async fn wait(mut child: Child, mut stdout: Vec<u8>) -> Ended {
     let mut stderr = Vec::new();
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take().expect("stderr is piped"));
     let everything = async {

@@ -32,3 +32,17 @@ fn a_file_of_every_server_arrives_whole_over_four_connections() {
         assert!(log.logins_granted() <= 5, "{kind}: {log:?}");
     });
 }
+
+#[test]
+fn a_file_of_every_server_comes_in_order_on_standard_output_over_four_connections() {
+    on_every_server(|kind| {
+        let scene = Scene::with(24 << 20);
+        let server = kind.serve(scene.root.path()).rate(4 << 20).start().unwrap();
+        let output = command::segfetch(scene.to(), ["-n", "4", "-o", "-", &server.url("f")]).output().unwrap();
+        assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout == std::fs::read(scene.root.path().join("f")).unwrap(), "{kind}");
+        let log = server.wait_for("the transfers", |log| log.bytes_sent() >= 24 << 20);
+        assert!(log.most_transfers_at_once() >= 3, "{kind}: {log:?}");
+        assert!(log.logins_granted() <= 5, "{kind}: {log:?}");
+    });
+}

@@ -1,6 +1,7 @@
 //! A remote file from its beginning to its end, over several connections, with nothing on the disk.
 
 mod lane;
+mod shared;
 mod window;
 
 use std::fmt;
@@ -11,16 +12,14 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use segfetch_source::{Access, ErrorClass, Phase, RangeSource, SourceContext, SourceError, SourceInfo, Strength};
+use segfetch_source::{Access, ErrorClass, Phase, RangeSource, SourceError, SourceInfo};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinSet;
-use tokio::time::sleep_until;
 
-use self::lane::{Settings, Shared};
+use self::shared::{Settings, Shared};
 use self::window::Window;
-use super::retry::Retry;
 use super::{ReadCounts, ReadError};
-use crate::engine::Connections;
+use crate::engine::{Connections, Event, Integrity, WorkerProgress};
 
 /// Bytes of the window if nothing else is said.
 const WINDOW: usize = 16 << 20;
@@ -39,7 +38,8 @@ const LEAST_SHARE: usize = 256 << 10;
 /// Several connections are used once the first byte has come, if the length of the file is known and the server can start
 /// anywhere; where it admits fewer, fewer are used, and with one of them the file is one stream. Failures are mended as by a
 /// [`RemoteFile`](super::RemoteFile). At each opening the file is compared with what it was at first; if its validator proves little,
-/// bytes that come twice are compared, and the server is asked once more before the end is told.
+/// each stream brings a little of what is before it once more, nothing behind that is handed out unless both are equal, and the server is
+/// asked once more before the end is told.
 ///
 /// The connections are tasks of the current runtime, which are started by the first read, and end with this value.
 ///
@@ -90,7 +90,7 @@ impl OrderedStream {
                 silence: Duration::from_secs(30),
                 patience: Duration::from_secs(300),
                 rate: Arc::default(),
-                on_failure: Arc::new(|_| ()),
+                on_event: Arc::new(|_| ()),
             },
             running: None,
             position: 0,
@@ -119,7 +119,8 @@ impl OrderedStream {
         self
     }
 
-    /// The same with another time that may pass without any progress before it fails; 5 minutes unless said otherwise.
+    /// The same with another time that may pass without any progress before it fails; 5 minutes unless said otherwise. Waiting for
+    /// a place on a full server does not count.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
@@ -133,10 +134,11 @@ impl OrderedStream {
         self
     }
 
-    /// The same with somebody who is told of failures of single connections, each of them tried again unless it was the last.
+    /// The same with somebody who is told what happens, at once, and who must not block: [`Event::Probed`], and of single
+    /// connections [`Event::Opened`], [`Event::Closed`], [`Event::Retry`] and [`Event::Throttled`]. Of these, a worker is a connection.
     #[must_use]
-    pub fn on_failure(mut self, told: impl Fn(&SourceError) + Send + Sync + 'static) -> Self {
-        self.settings.on_failure = Arc::new(told);
+    pub fn on_event(mut self, told: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        self.settings.on_event = Arc::new(told);
         self
     }
 
@@ -157,6 +159,22 @@ impl OrderedStream {
             fetched: running.shared.fetched.load(Ordering::Relaxed),
             retries: running.shared.retries.load(Ordering::Relaxed),
         })
+    }
+
+    /// Connections that carry a stream now. They may wait for the reader.
+    pub fn workers(&self) -> Vec<WorkerProgress> {
+        self.running.as_ref().map_or_else(Vec::new, |running| running.shared.workers())
+    }
+
+    /// How the bytes that were read are known to be of one version of the file. A digest is for the reader to compute.
+    pub fn integrity(&self) -> Integrity {
+        let Some(running) = &self.running else { return Integrity::OneStream };
+        let state = running.shared.state();
+        match (state.is_strong(), state.brought) {
+            (true, _) => Integrity::Validator,
+            (false, 0 | 1) => Integrity::OneStream,
+            _ => Integrity::Unverified,
+        }
     }
 
     /// Connections that there is room for.
@@ -206,30 +224,16 @@ impl Running {
                     return Poll::Ready(answer);
                 }
                 Closing::NotYet => {
-                    let weak = self
-                        .shared
-                        .state()
-                        .info
-                        .as_ref()
-                        .is_some_and(|info| info.validator.strength() != Strength::Strong);
-                    match weak && self.shared.opens.load(Ordering::Relaxed) > 1 {
-                        true => Closing::Asking(Box::pin(ask_again(Arc::clone(&self.shared)))),
-                        false => Closing::Done,
+                    let sure = {
+                        let state = self.shared.state();
+                        state.is_strong() || state.brought < 2
+                    };
+                    match sure {
+                        false => Closing::Asking(Box::pin(Arc::clone(&self.shared).ask_again())),
+                        true => Closing::Done,
                     }
                 }
             }
-        }
-    }
-}
-
-/// Whether the file is still the one that it was, as far as a last look can tell.
-async fn ask_again(shared: Arc<Shared>) -> Result<(), ReadError> {
-    let mut retry = Retry::new(shared.settings.patience);
-    let Some(before) = shared.state().info.clone() else { return Ok(()) };
-    loop {
-        match shared.source.probe(&SourceContext::new().with_attempt(retry.attempts())).await {
-            Ok(now) => return shared.compare(&before, Some(&now.validator), now.extent.known()),
-            Err(error) => sleep_until(retry.failed(error)?).await,
         }
     }
 }
@@ -261,14 +265,24 @@ impl AsyncRead for OrderedStream {
             {
                 break 'failed error;
             }
-            if let Some(bytes) = state.window.take(buf.remaining()) {
+            let before = buf.filled().len();
+            while buf.remaining() > 0 {
+                match state.window.take(buf.remaining()) {
+                    Ok(Some(bytes)) => buf.put_slice(&bytes),
+                    Ok(None) => break,
+                    // What is before is right, and it will be said again.
+                    Err(_) if buf.filled().len() > before => break,
+                    Err(reason) => break 'failed ReadError::Changed { reason },
+                }
+            }
+            let got = buf.filled().len() - before;
+            if got > 0 {
                 drop(state);
                 shared.moved.notify_waiters();
                 if !running.complete {
                     running.complete(most);
                 }
-                buf.put_slice(&bytes);
-                this.position += bytes.len() as u64;
+                this.position += got as u64;
                 return Poll::Ready(Ok(()));
             }
             if state.window.is_at_end() && !state.confirming {

@@ -20,7 +20,6 @@ pub(super) struct Retry {
 #[derive(Debug)]
 struct Trouble {
     give_up_at: Instant,
-    backoff: Duration,
     attempts: u32,
     last: SourceError,
 }
@@ -41,6 +40,11 @@ impl Retry {
         self.trouble.as_ref().map_or(0, |trouble| trouble.attempts)
     }
 
+    /// How long to wait after so many failures in a row.
+    pub(super) fn backoff(failures: u32) -> Duration {
+        BACKOFF.0.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF.1)
+    }
+
     /// When to try again, if that can help. After an error the next failure counts as the first.
     pub(super) fn failed(&mut self, error: SourceError) -> Result<Instant, ReadError> {
         let asked = match error.class() {
@@ -57,15 +61,16 @@ impl Retry {
             }
         };
         let now = Instant::now();
-        let (give_up_at, backoff, attempts) = match self.trouble.take() {
-            Some(before) => (before.give_up_at, (before.backoff * 2).min(BACKOFF.1), before.attempts.saturating_add(1)),
-            None => (now + self.patience, BACKOFF.0, 1),
+        let (give_up_at, attempts) = match self.trouble.take() {
+            Some(before) => (before.give_up_at, before.attempts.saturating_add(1)),
+            None => (now + self.patience, 1),
         };
+        let backoff = Self::backoff(attempts);
         let at = now + asked.map_or(backoff, |asked| asked.max(backoff));
         if at > give_up_at {
             return Err(ReadError::GaveUp { patience: self.patience, last: Box::new(error) });
         }
-        self.trouble = Some(Trouble { give_up_at, backoff, attempts, last: error });
+        self.trouble = Some(Trouble { give_up_at, attempts, last: error });
         Ok(at)
     }
 }

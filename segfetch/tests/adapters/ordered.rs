@@ -4,16 +4,17 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use segfetch::Connections;
 use segfetch::adapters::{OrderedStream, ReadError};
 use segfetch::source::conformance::{FailPlan, Failure, Finish, MemorySource, PACKET, PacketSource, pattern};
 use segfetch::source::{
     Access, ErrorClass, Extent, OpenRequest, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo,
     Strength, Validator,
 };
+use segfetch::{Connections, Event, Integrity};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use crate::remote_trouble::Mute;
 use crate::support::*;
 
 fn stream(source: impl RangeSource, connections: u16) -> OrderedStream {
@@ -255,6 +256,18 @@ async fn what_repeating_cannot_mend_ends_it_and_patience_does_too() {
     let (all, result) = read_all(&mut hopeless).await;
     assert!(all.is_empty() && matches!(failure(&result), ReadError::GaveUp { .. }));
 
+    let full = MemorySource::new(8 * MIB);
+    full.set_outage(Some(ErrorClass::Throttled { retry_after: None, limit_hint: None }));
+    let emptied = full.clone();
+    let mut waiting = stream(full.clone(), 4).patience(Duration::from_secs(20)).on_event(move |event| {
+        if matches!(event, Event::Retry { .. }) && emptied.counters().probes == 100 {
+            emptied.set_outage(None);
+        }
+    });
+    let begun = Instant::now();
+    let (all, result) = read_all(&mut waiting).await;
+    assert!(result.is_ok() && all.len() as u64 == 8 * MIB && begun.elapsed() > Duration::from_secs(900));
+
     let packets = PacketSource::new(MIB, TokioClock::start(), MIB).with_holes([10]);
     let memory = packets.memory().clone();
     let (all, result) = read_all(&mut stream(packets, 1)).await;
@@ -264,23 +277,128 @@ async fn what_repeating_cannot_mend_ends_it_and_patience_does_too() {
 
 #[tokio::test(start_paused = true)]
 async fn all_connections_together_keep_to_the_rate() {
-    let source = MemorySource::new(20 * MIB).with_chunk(10_000);
+    for (chunk, rate) in [(10_000, 100 * MIB), (64 * 1024, 100 * MIB), (10_000, MIB), (10_000, 700 * KIB)] {
+        let source = paced(MemorySource::new(20 * MIB).with_chunk(chunk), rate);
+        let begun = Instant::now();
+        assert_all(&source, stream(source.clone(), 4).rate_limit(Some(2 * MIB))).await;
+        let took = begun.elapsed().as_secs_f64();
+        println!("{rate}: {took}");
+        assert!((9.5..10.5).contains(&took), "{took}");
+    }
+}
+
+/// They would only take from the one that the reader waits for.
+#[tokio::test(start_paused = true)]
+async fn where_the_rate_is_limited_the_reader_gets_all_of_it_and_not_the_part_of_one_connection() {
+    let mut stream = stream(weak(20 * MIB), 8).rate_limit(Some(100_000));
     let begun = Instant::now();
-    assert_all(&source, stream(source.clone(), 4).rate_limit(Some(2 * MIB))).await;
+    take(&mut stream, 1_000_000).await.expect("bytes");
     let took = begun.elapsed().as_secs_f64();
     assert!((9.5..10.5).contains(&took), "{took}");
+    assert_eq!(stream.counts().opens, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_that_are_tried_again_are_told() {
+async fn what_happens_to_single_connections_is_told() {
     let plan = FailPlan::new().on_open(1, Failure::Transient { after: MIB });
     let source = paced(MemorySource::new(20 * MIB), MIB).with_session_limit(2, None).with_plan(plan);
     let (sender, told) = std::sync::mpsc::channel();
-    let stream = stream(source.clone(), 3).on_failure(move |error| sender.send(error.class()).expect("it is there"));
+    let mut stream = stream(source.clone(), 4).on_event(move |event| drop(sender.send(event)));
+    take(&mut stream, 3 * MIB).await.expect("bytes");
+    let workers = stream.workers();
+    assert_eq!(workers.len(), 2);
+    assert!(workers.iter().all(|worker| worker.start <= worker.front && worker.front <= worker.end.unwrap_or(0)));
+    let fastest = workers.iter().map(|worker| worker.rate).max().unwrap_or(0);
+    assert!((MIB / 2..MIB * 11 / 10).contains(&fastest), "{workers:?}");
+    let rest = read_all(&mut stream).await;
+    assert!(rest.0 == bytes(&source, 3 * MIB..20 * MIB) && rest.1.is_ok());
+    assert_none_left(&source, stream).await;
+    let told: Vec<_> = told.iter().collect();
+    let count = |wanted: &dyn Fn(&Event) -> bool| told.iter().filter(|event| wanted(event)).count();
+    assert_eq!(count(&|event| matches!(event, Event::Probed(info) if info.extent == Extent::Known(20 * MIB))), 1);
+    assert_eq!(count(&|event| matches!(event, Event::Retry { class: ErrorClass::Transient, worker: 0, .. })), 1);
+    assert_eq!(count(&|event| matches!(event, Event::Throttled { granted: 1 | 2, .. })), 1, "{told:?}");
+    let opened = count(&|event| matches!(event, Event::Opened { .. }));
+    assert_eq!(count(&|event| matches!(event, Event::Closed { .. })), opened, "{told:?}");
+    assert!((opened as u64) < source.counters().opens, "refused ones were not opened");
+}
+
+/// Neither those that it refuses nor those that it fails ask again and again while others go on.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_carries_some_is_not_bothered_for_more() {
+    for class in [ErrorClass::Throttled { retry_after: None, limit_hint: None }, ErrorClass::Transient] {
+        let plan = (2..1000).fold(FailPlan::new(), |plan, n| plan.on_open(n, Failure::Refused(class)));
+        let source = paced(weak(120 * MIB), MIB).with_plan(plan);
+        let stream = assert_all(&source, stream(source.clone(), 4).window(128 * MIB as usize)).await;
+        let opens = stream.counts().opens;
+        println!("{class:?}: {:?}", stream.counts());
+        assert!(opens < 60, "in two minutes: {opens}");
+    }
+}
+
+/// A session that another connection has left may take a moment to be free.
+#[tokio::test(start_paused = true)]
+async fn a_place_that_was_there_before_is_asked_for_again_soon() {
+    let refused = Failure::Refused(ErrorClass::Throttled { retry_after: None, limit_hint: None });
+    let plan = [6, 7, 11, 15].into_iter().fold(FailPlan::new(), |plan, n| plan.on_open(n, refused));
+    let source = paced(MemorySource::new(60 * MIB), MIB).with_plan(plan);
+    let begun = Instant::now();
+    let stream = stream(source.clone(), 4).on_event(|event| assert!(!matches!(event, Event::Throttled { .. })));
     assert_all(&source, stream).await;
-    let told: Vec<_> = told.try_iter().collect();
-    assert!(told.contains(&ErrorClass::Transient), "{told:?}");
-    assert!(told.iter().any(|class| matches!(class, ErrorClass::Throttled { .. })), "{told:?}");
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(20), "15 s without refusals: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_the_version_of_the_bytes_is_said() {
+    let strong = MemorySource::new(8 * MIB);
+    let full = weak(8 * MIB).with_session_limit(1, None);
+    for (source, n, integrity) in [
+        (strong, 4, Integrity::Validator),
+        (weak(8 * MIB), 1, Integrity::OneStream),
+        (full, 4, Integrity::OneStream),
+        (weak(8 * MIB), 4, Integrity::Unverified),
+    ] {
+        let source = paced(source, MIB);
+        let stream = assert_all(&source, stream(source.clone(), n)).await;
+        assert_eq!(stream.integrity(), integrity, "{n}");
+    }
+}
+
+/// A server that grants any start and sends from the beginning, and a file that changes between two opens and looks the same.
+#[tokio::test(start_paused = true)]
+async fn streams_that_do_not_join_are_found_out_before_a_wrong_byte_is_handed_out() {
+    for n in [1, 4] {
+        let lies = (2..100).fold(FailPlan::new().on_open(1, Failure::Transient { after: 5 * MIB }), |plan, open| {
+            plan.on_open(open, Failure::IgnoresStart)
+        });
+        let source = paced(weak(20 * MIB), MIB).with_plan(lies);
+        let (all, result) = read_all(&mut stream(source.clone(), n)).await;
+        assert!(matches!(failure(&result), ReadError::Changed { reason } if reason.contains("twice")), "{result:?}");
+        assert!(all == bytes(&source, 0..all.len() as u64), "{n}");
+
+        let source = MemorySource::new(20 * MIB).with_info(|info| info.with_validator(Validator::none()));
+        let source = paced(source, MIB).with_plan(FailPlan::new().on_open(1, Failure::Transient { after: 9 * MIB }));
+        let mut changing = stream(source.clone(), n);
+        let beginning = take(&mut changing, 1).await.expect("a byte");
+        source.replace(pattern(9));
+        let (rest, result) = read_all(&mut changing).await;
+        assert!(matches!(failure(&result), ReadError::Changed { reason } if reason.contains("twice")), "{result:?}");
+        let all = [beginning, rest].concat();
+        assert!(all == bytes_of(0, 0..all.len() as u64), "{n}");
+    }
+}
+
+/// A strong validator that only a probe tells.
+#[tokio::test(start_paused = true)]
+async fn where_an_answer_does_not_say_which_file_it_is_of_the_server_is_asked() {
+    let source = paced(MemorySource::new(20 * MIB), MIB);
+    let mut changing = stream(Mute(source.clone()), 3);
+    take(&mut changing, MIB).await.expect("the beginning");
+    source.replace(pattern(9));
+    let (all, result) = read_all(&mut changing).await;
+    assert!(matches!(failure(&result), ReadError::Changed { .. }));
+    assert!(all == bytes_of(0, MIB..MIB + all.len() as u64));
 }
 
 #[tokio::test(start_paused = true)]

@@ -123,7 +123,7 @@ async fn a_validator_that_is_another_one_than_that_of_the_probe_is_a_change() {
 
 /// A source whose answers to an open do not say which file they are of.
 #[derive(Debug)]
-struct Mute(MemorySource);
+pub(crate) struct Mute(pub(crate) MemorySource);
 
 struct MuteReader(Box<dyn RangeReader>, Opened);
 

@@ -1,74 +1,29 @@
 //! One connection of an ordered stream.
 
-use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use segfetch_source::{
-    Access, End, ErrorClass, OpenRequest, Phase, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo,
-    Space, Step, Strength, Validator,
+    Access, End, ErrorClass, OpenRequest, Phase, RangeReader, SourceError, SourceInfo, Space, Step, Strength,
 };
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::ReadError;
-use super::super::retry::Retry;
 use super::super::source;
-use super::window::{Claim, Segment, Window};
-use crate::engine::RateLimit;
+use super::shared::{Carried, Shared, retry_of};
+use super::window::{Claim, Segment};
+use crate::engine::Event;
 
 /// Most bytes of one read.
 const PIECE: usize = 64 << 10;
-/// How long a lane rests that the server has no place for, if the server does not say.
-const REST: Duration = Duration::from_secs(30);
 /// How often a lane that waits looks whether the one that all wait for is stuck.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// What the lanes and the reader share.
-pub(super) struct Shared {
-    pub(super) source: Arc<dyn RangeSource>,
-    pub(super) settings: Settings,
-    state: Mutex<State>,
-    /// The window has moved, or something was given back.
-    pub(super) moved: Notify,
-    /// For each lane: its segment was taken away.
-    taken: Vec<Notify>,
-    pub(super) opens: AtomicU32,
-    pub(super) retries: AtomicU32,
-    pub(super) fetched: AtomicU64,
-    /// Whether more lanes than one are at it, so that a stream is of use for one segment only, as a rule.
-    pub(super) several: AtomicBool,
-    /// Streams that are open.
-    carried: AtomicUsize,
-}
-
-/// What the one who reads has asked for.
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) silence: Duration,
-    pub(super) patience: Duration,
-    pub(super) rate: Arc<RateLimit>,
-    pub(super) on_failure: Arc<OnFailure>,
-}
-
-/// Is told of failures that are tried again.
-pub(super) type OnFailure = dyn Fn(&SourceError) + Send + Sync;
-
-pub(super) struct State {
-    pub(super) window: Window,
-    pub(super) info: Option<SourceInfo>,
-    /// The last byte is there, and the peer has yet to say that it is the last.
-    pub(super) confirming: bool,
-    /// The first failure that ends everything.
-    pub(super) failure: Option<ReadError>,
-    /// The reader, when it waits.
-    pub(super) reader: Option<Waker>,
-    retry: Retry,
-}
+/// For so long after a stream had to wait for the limit of the rate, no other one begins.
+const LIMITED: Duration = Duration::from_millis(500);
 
 /// An open stream.
 struct Stream {
@@ -77,27 +32,11 @@ struct Stream {
     at: u64,
     /// Where it ends by itself.
     ends_at: Option<u64>,
-    /// Bytes that are there already, and will come again.
-    known: Vec<u8>,
-    /// The first byte that is wanted of it, behind those.
+    /// The first byte that is wanted of it.
     wanted: u64,
+    /// What came before that one, as far as it is compared.
+    again: Vec<u8>,
     _carried: Carried,
-}
-
-/// Counts a stream as long as it is open.
-struct Carried(Arc<Shared>);
-
-impl Carried {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.carried.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(shared))
-    }
-}
-
-impl Drop for Carried {
-    fn drop(&mut self) {
-        self.0.carried.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Why a lane stops, for a while or for good.
@@ -119,27 +58,6 @@ impl From<ReadError> for Trouble {
 }
 
 impl Shared {
-    pub(super) fn new(source: Arc<dyn RangeSource>, settings: Settings, window: Window, lanes: usize) -> Self {
-        let retry = Retry::new(settings.patience);
-        let state = State { window, info: None, confirming: false, failure: None, reader: None, retry };
-        Self {
-            source,
-            settings,
-            state: Mutex::new(state),
-            moved: Notify::new(),
-            taken: (0..lanes).map(|_| Notify::new()).collect(),
-            opens: AtomicU32::new(0),
-            retries: AtomicU32::new(0),
-            fetched: AtomicU64::new(0),
-            several: AtomicBool::new(false),
-            carried: AtomicUsize::new(0),
-        }
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Fetches segments until there is nothing more to fetch, or all has failed.
     pub(super) async fn run(self: Arc<Self>, lane: usize) {
         let mut stream = None;
@@ -165,14 +83,6 @@ impl Shared {
         stop(&mut stream).await;
     }
 
-    fn context(&self) -> SourceContext {
-        SourceContext::new().with_attempt(self.state().retry.attempts())
-    }
-
-    fn segment(&self, lane: usize) -> Option<Segment> {
-        self.state().window.segment(lane)
-    }
-
     /// Waits for something to fetch; false if there is nothing any more.
     async fn claim(&self, lane: usize, stream: &mut Option<Stream>) -> bool {
         loop {
@@ -183,7 +93,9 @@ impl Shared {
                 if state.failure.is_some() {
                     return false;
                 }
-                match state.window.claim(lane, Instant::now()) {
+                let now = Instant::now();
+                let enough = state.limited_at.is_some_and(|at| now.saturating_duration_since(at) < LIMITED);
+                match state.window.claim(lane, now, enough) {
                     Claim::Fetch => return true,
                     Claim::Instead { of } => {
                         self.taken[of].notify_one();
@@ -218,9 +130,12 @@ impl Shared {
             let most = usize::try_from(segment.end - open.at).unwrap_or(PIECE).min(PIECE);
             match self.read(open, &mut piece, most).await? {
                 Step::Bytes(_) => {
-                    let again = open.take_known(&piece)?;
                     self.fetched.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                    if self.put(lane, open.at, &piece[again..]) {
+                    let new = open.pass(&piece, self.state().window.overlap());
+                    if open.at >= open.wanted && !open.again.is_empty() {
+                        self.state().window.came_twice(open.wanted, std::mem::take(&mut open.again));
+                    }
+                    if self.put(lane, open.at, new) {
                         self.confirm(stream).await?;
                     }
                 }
@@ -242,11 +157,16 @@ impl Shared {
     }
 
     async fn read(&self, stream: &mut Stream, into: &mut BytesMut, most: usize) -> Result<Step, SourceError> {
+        let asked = Instant::now();
         let mut granted = tokio::select! {
             biased;
             granted = self.settings.rate.grant(most) => granted,
             error = stream.reader.hold() => return Err(error),
         };
+        let now = Instant::now();
+        if now > asked + Duration::from_millis(1) {
+            self.state().limited_at = Some(now);
+        }
         let mut space = Space::new(into, granted.unused);
         let step = source::read(&mut *stream.reader, &mut space, self.settings.silence).await?;
         granted.unused = granted.unused.saturating_sub(into.len());
@@ -260,6 +180,13 @@ impl Shared {
             return false;
         }
         state.retry.progress();
+        let known = &mut state.lanes[lane];
+        known.failures = 0;
+        if let Some((start, front)) = &mut known.stream {
+            let first = start == front;
+            *front = end;
+            state.brought += u32::from(first);
+        }
         let last = state.window.len() == Some(end);
         state.confirming |= last;
         let reader = state.reader.take();
@@ -301,32 +228,14 @@ impl Shared {
         ended.map_err(|reason| ReadError::Changed { reason })
     }
 
-    /// What the file is, asked once.
-    async fn info(&self) -> Result<SourceInfo, SourceError> {
-        let known = self.state().info.clone();
-        if let Some(info) = known {
-            return Ok(info);
-        }
-        let cx = self.context();
-        let info = self.source.probe(&cx).await?;
-        let reader = {
-            let mut state = self.state();
-            info.extent.known().into_iter().for_each(|len| state.window.set_len(len));
-            state.info = Some(info.clone());
-            state.reader.take()
-        };
-        reader.into_iter().for_each(Waker::wake);
-        Ok(info)
-    }
-
     async fn open(self: &Arc<Self>, lane: usize, segment: Segment, info: &SourceInfo) -> Result<Stream, Trouble> {
         let cx = self.context();
         let (wanted, end) = (segment.at, segment.end);
-        let known = match info.validator.strength() {
-            Strength::Strong => Vec::new(),
-            _ => self.state().window.before(wanted),
+        let overlap = match info.validator.strength() {
+            Strength::Strong => 0,
+            _ => self.state().window.overlap(),
         };
-        let from = if info.access == Access::Random { wanted - known.len() as u64 } else { 0 };
+        let from = if info.access == Access::Random { wanted.saturating_sub(overlap) } else { 0 };
         let mut request = OpenRequest::from(from).expecting(info.validator.clone());
         if info.exact_ends && self.several.load(Ordering::Relaxed) {
             request = request.with_end(End::Exact(end));
@@ -343,47 +252,48 @@ impl Shared {
         };
         self.state().window.opening_took(begun.elapsed());
         let opened = reader.opened().clone();
-        let (at, ends_at, _carried) = (opened.start, opened.ends_at, Carried::new(self));
-        let stream = Stream { reader, at, ends_at, known, wanted, _carried };
+        let (at, ends_at, again) = (opened.start, opened.ends_at, Vec::new());
+        let stream = Stream { reader, at, ends_at, wanted, again, _carried: Carried::new(self, lane, wanted) };
         if opened.start > from {
             let text = format!("asked for byte {from}, the server began behind it, at {}", opened.start);
             return Err(SourceError::new(ErrorClass::Permanent, Phase::Open, text).into());
         }
         self.compare(info, opened.validator.as_ref(), opened.extent.known())?;
+        // An answer that does not say of which file it is: the server is asked, unless it was just before.
+        if opened.validator.is_none() && info.validator.strength() != Strength::None && wanted > 0 {
+            let now = self.source.probe(&cx).await?;
+            self.compare(info, Some(&now.validator), now.extent.known())?;
+        }
         Ok(stream)
-    }
-
-    /// Compares an answer with what the file was at first.
-    pub(super) fn compare(
-        &self,
-        before: &SourceInfo,
-        now: Option<&Validator>,
-        len: Option<u64>,
-    ) -> Result<(), ReadError> {
-        let known = self.state().window.len();
-        source::compare(&*self.source, (before, known), (now, len))
     }
 
     /// Gives back what the lane had, and says when it may try again, if it may.
     fn judge(&self, lane: usize, trouble: Trouble) -> Option<Instant> {
-        if let Trouble::Source(error) = &trouble {
-            (self.settings.on_failure)(error);
-        }
+        let mut event = None;
         let mut state = self.state();
         state.window.give_back(lane);
         let outcome = match trouble {
             Trouble::Over(error) => Err(error),
             Trouble::Source(error) => match error.class() {
-                // Others go on.
-                ErrorClass::Throttled { retry_after, .. } if self.carried.load(Ordering::Relaxed) > 0 => {
-                    Ok(Some(Instant::now() + retry_after.unwrap_or(REST)))
+                ErrorClass::Throttled { retry_after, .. } => {
+                    let (until, granted) = state.refused(lane, retry_after, Instant::now());
+                    event = match granted {
+                        Some(0) => Some(retry_of(lane, &error)),
+                        granted => granted.map(|granted| Event::Throttled { granted, message: error.to_string() }),
+                    };
+                    Ok(Some(until))
                 }
                 // The first lane began at the beginning, and can go on.
                 ErrorClass::RangeNotSupported if lane > 0 => Ok(None),
-                _ => state.retry.failed(error).map(|until| {
-                    self.retries.fetch_add(1, Ordering::Relaxed);
-                    Some(until)
-                }),
+                _ => {
+                    let retry = retry_of(lane, &error);
+                    state.retry.failed(error).map(|until| {
+                        self.retries.fetch_add(1, Ordering::Relaxed);
+                        event = Some(retry);
+                        // What others bring must not make this one ask again and again.
+                        Some(until.max(Instant::now() + state.backoff(lane)))
+                    })
+                }
             },
         };
         let reader = state.reader.take();
@@ -392,6 +302,7 @@ impl Shared {
             None
         });
         drop(state);
+        event.into_iter().for_each(|event| self.tell(event));
         reader.into_iter().for_each(Waker::wake);
         self.moved.notify_waiters();
         until
@@ -399,18 +310,13 @@ impl Shared {
 }
 
 impl Stream {
-    /// Passes over the bytes that are there already, and says how many of these they were. They must be the same.
-    fn take_known(&mut self, piece: &[u8]) -> Result<usize, ReadError> {
-        let begin = self.wanted - self.known.len() as u64;
+    /// Passes over what comes before the first byte that is wanted, but for the last `overlap` bytes of it, and returns the rest.
+    fn pass<'a>(&mut self, piece: &'a [u8], overlap: u64) -> &'a [u8] {
         let index = |at: u64| usize::try_from(at.saturating_sub(self.at)).unwrap_or(usize::MAX).min(piece.len());
-        let (from, to) = (index(begin), index(self.wanted));
-        let known = usize::try_from(self.at.saturating_sub(begin)).unwrap_or(usize::MAX);
-        let same = from == to || self.known.get(known..).is_some_and(|known| known.starts_with(&piece[from..to]));
+        let (from, to) = (index(self.wanted.saturating_sub(overlap)), index(self.wanted));
+        self.again.extend_from_slice(&piece[from..to]);
         self.at += piece.len() as u64;
-        match same {
-            true => Ok(to),
-            false => Err(ReadError::Changed { reason: "bytes that came twice differ".to_owned() }),
-        }
+        &piece[to..]
     }
 }
 
@@ -425,11 +331,5 @@ async fn lost(stream: &mut Option<Stream>) {
     match stream {
         Some(stream) => drop(stream.reader.hold().await),
         None => std::future::pending().await,
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("source", &self.source).finish_non_exhaustive()
     }
 }

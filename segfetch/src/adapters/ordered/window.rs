@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use crate::range_set::RangeSet;
 
-/// The last bytes that were handed out are kept for comparing, so many at most.
-pub(super) const OVERLAP: u64 = 64 << 10;
+/// Of what was handed out, so many bytes at most are kept, to be compared with what comes twice.
+const MOST_OVERLAP: u64 = 64 << 10;
+/// And of a segment at most this part is fetched twice for that: more would make the whole slower.
+const OVERLAP_PART: u64 = 64;
 /// A stream that everybody waits for, and that brings nothing for so long, is given up for another one.
 pub(super) const STALL: Duration = Duration::from_secs(3);
 /// Half of a segment that everybody waits for is given to an idle lane if the rest of it takes so many times as long as opening.
@@ -34,8 +36,10 @@ pub(super) struct Window {
     free: RangeSet,
     /// What was received and not handed out, by offset.
     held: BTreeMap<u64, Bytes>,
-    /// What was handed out last.
+    /// What was handed out last, as far as it may come twice.
     behind: Vec<u8>,
+    /// What came twice, by the offset behind it: it is to be what was handed out when the front gets there.
+    twice: BTreeMap<u64, Vec<u8>>,
     lanes: Vec<Option<Segment>>,
     /// How long it took to open a stream, the last time.
     opening: Duration,
@@ -60,14 +64,22 @@ impl Segment {
 
     /// Time until its end, at its rate so far.
     fn time_left(&self, now: Instant) -> Duration {
-        let took = now.saturating_duration_since(self.begun.1).as_secs_f64();
-        match self.at - self.begun.0 {
-            // Whether it is slow or new is not known.
-            0 => Duration::ZERO,
-            got => {
-                Duration::try_from_secs_f64((self.end - self.at) as f64 * took / got as f64).unwrap_or(Duration::MAX)
-            }
+        let left = (self.end - self.at) as f64 / self.per_second(now);
+        // Whether it is slow or new is not known.
+        if self.at == self.begun.0 {
+            Duration::ZERO
+        } else {
+            Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX)
         }
+    }
+
+    /// Bytes per second so far.
+    pub(super) fn rate(&self, now: Instant) -> u64 {
+        if now > self.begun.1 { self.per_second(now) as u64 } else { 0 }
+    }
+
+    fn per_second(&self, now: Instant) -> f64 {
+        (self.at - self.begun.0) as f64 / now.saturating_duration_since(self.begun.1).as_secs_f64()
     }
 }
 
@@ -96,6 +108,7 @@ impl Window {
             free: RangeSet::new(),
             held: BTreeMap::new(),
             behind: Vec::new(),
+            twice: BTreeMap::new(),
             lanes: vec![None; lanes.max(1)],
             opening: Duration::ZERO,
         }
@@ -120,6 +133,11 @@ impl Window {
         self.opening = opening;
     }
 
+    /// How many bytes a stream that nothing else is known of brings once more, so that they can be compared.
+    pub(super) fn overlap(&self) -> u64 {
+        (self.segment / OVERLAP_PART).clamp(1, MOST_OVERLAP)
+    }
+
     /// Whether everything was handed out.
     pub(super) fn is_at_end(&self) -> bool {
         self.len == Some(self.front)
@@ -130,10 +148,13 @@ impl Window {
         *self.lanes.get(lane)?
     }
 
-    /// Finds something to fetch for a lane, unless it has something.
-    pub(super) fn claim(&mut self, lane: usize, now: Instant) -> Claim {
+    /// Finds something to fetch for a lane, unless it has something, or others have and are `enough`.
+    pub(super) fn claim(&mut self, lane: usize, now: Instant, enough: bool) -> Claim {
         if self.lanes[lane].is_some() {
             return Claim::Fetch;
+        }
+        if enough && self.lanes.iter().any(Option::is_some) {
+            return Claim::Wait;
         }
         let len = self.len.unwrap_or(u64::MAX);
         let (start, end) = match self.free.first() {
@@ -202,39 +223,28 @@ impl Window {
         }
     }
 
-    /// Hands out the next bytes, at most `max`, if they are there.
-    pub(super) fn take(&mut self, max: usize) -> Option<Bytes> {
-        let mut bytes = self.held.remove(&self.front)?;
+    /// A stream brought these bytes before `at`, at most [`overlap`](Self::overlap), before others from there on.
+    pub(super) fn came_twice(&mut self, at: u64, bytes: Vec<u8>) {
+        self.twice.insert(at, bytes);
+    }
+
+    /// Hands out the next bytes, at most `max`, if they are there. It is an error if those before them came twice and differed.
+    pub(super) fn take(&mut self, max: usize) -> Result<Option<Bytes>, String> {
+        if self.twice.get(&self.front).is_some_and(|again| !self.behind.ends_with(again)) {
+            return Err("bytes that came twice differ".to_owned());
+        }
+        let Some(mut bytes) = self.held.remove(&self.front) else { return Ok(None) };
+        self.twice.remove(&self.front);
         let piece = bytes.split_to(max.min(bytes.len()));
         self.front += piece.len() as u64;
         if bytes.has_remaining() {
             self.held.insert(self.front, bytes);
         }
-        self.behind.extend_from_slice(&piece[piece.len().saturating_sub(OVERLAP as usize)..]);
-        let surplus = self.behind.len().saturating_sub(OVERLAP as usize);
+        let overlap = usize::try_from(self.overlap()).unwrap_or(usize::MAX);
+        self.behind.extend_from_slice(&piece[piece.len().saturating_sub(overlap)..]);
+        let surplus = self.behind.len().saturating_sub(overlap);
         self.behind.drain(..surplus);
-        Some(piece)
-    }
-
-    /// The bytes before `at` as far as they are known without a gap, at most [`OVERLAP`].
-    pub(super) fn before(&self, at: u64) -> Vec<u8> {
-        let mut start = at;
-        let mut pieces: Vec<&[u8]> = Vec::new();
-        for (&offset, bytes) in self.held.range(..at).rev() {
-            if offset + bytes.len() as u64 != start || at - start >= OVERLAP {
-                break;
-            }
-            pieces.push(bytes);
-            start = offset;
-        }
-        if start == self.front {
-            pieces.push(&self.behind);
-        }
-        pieces.reverse();
-        let mut all = pieces.concat();
-        let surplus = all.len().saturating_sub(OVERLAP as usize);
-        all.drain(..surplus);
-        all
+        Ok(Some(piece))
     }
 }
 
@@ -260,12 +270,12 @@ mod tests {
 
     /// Where the segment begins that the lane gets.
     fn claim(window: &mut Window, lane: usize, now: Instant) -> u64 {
-        assert_eq!(window.claim(lane, now), Claim::Fetch);
+        assert_eq!(window.claim(lane, now, false), Claim::Fetch);
         window.segment(lane).unwrap().at
     }
 
     fn drain(window: &mut Window) -> u64 {
-        std::iter::from_fn(|| window.take(usize::MAX)).map(|bytes| bytes.len() as u64).sum()
+        std::iter::from_fn(|| window.take(usize::MAX).unwrap()).map(|bytes| bytes.len() as u64).sum()
     }
 
     #[test]
@@ -276,15 +286,15 @@ mod tests {
             assert_eq!(claim(&mut window, 1, now), at * MIB);
             fetch(&mut window, 1, now);
         }
-        assert_eq!(window.claim(1, now), Claim::Wait, "the window is full");
-        assert_eq!(window.take(MIB as usize).unwrap().len() as u64, MIB);
-        assert_eq!(window.claim(1, now), Claim::Wait, "a segment is not begun before all of it fits");
+        assert_eq!(window.claim(1, now, false), Claim::Wait, "the window is full");
+        assert_eq!(window.take(MIB as usize).unwrap().unwrap().len() as u64, MIB);
+        assert_eq!(window.claim(1, now, false), Claim::Wait, "a segment is not begun before all of it fits");
         assert_eq!(drain(&mut window), 5 * MIB);
         for at in [6, 8, 10] {
             assert_eq!(claim(&mut window, 1, now), at * MIB);
             fetch(&mut window, 1, now);
         }
-        assert_eq!(window.claim(1, now), Claim::Over);
+        assert_eq!(window.claim(1, now, false), Claim::Over);
         assert_eq!((drain(&mut window), window.is_at_end()), (5 * MIB, true));
     }
 
@@ -314,22 +324,33 @@ mod tests {
         }
         let later = begun + STALL / 2;
         window.put(0, &vec![0; MIB as usize], later);
-        assert_eq!(window.claim(1, later), Claim::Wait, "the reader has bytes");
+        assert_eq!(window.claim(1, later, false), Claim::Wait, "the reader has bytes");
         drain(&mut window);
         // The rest takes as long as the first half did: 1.5 s.
         window.opening_took(Duration::from_secs(1));
-        assert_eq!(window.claim(1, later), Claim::Wait, "another stream would not be faster");
+        assert_eq!(window.claim(1, later, false), Claim::Wait, "another stream would not be faster");
         window.opening_took(Duration::from_millis(300));
         assert_eq!(claim(&mut window, 1, later), MIB + 512 * KIB);
         assert_eq!(window.put(0, &vec![0; MIB as usize], later) as u64, 512 * KIB, "no more than is left to it");
         window.put(1, &[0; 1], later);
         drain(&mut window);
-        assert_eq!(window.claim(0, later), Claim::Wait, "too little to share");
-        assert_eq!(window.claim(0, later + STALL), Claim::Instead { of: 1 });
+        assert_eq!(window.claim(0, later, false), Claim::Wait, "too little to share");
+        assert_eq!(window.claim(0, later + STALL, false), Claim::Instead { of: 1 });
         assert_eq!(window.segment(0).unwrap().at, MIB + 512 * KIB + 1);
         assert_eq!((window.put(1, &[0; 9], later), window.segment(1)), (0, None), "it came too late");
         fetch(&mut window, 0, later);
-        assert_eq!(window.claim(1, later), Claim::Over);
+        assert_eq!(window.claim(1, later, false), Claim::Over);
+    }
+
+    #[test]
+    fn where_one_is_enough_no_other_begins_and_the_one_goes_on() {
+        let now = Instant::now();
+        let mut window = window(6 * MIB);
+        assert_eq!(window.claim(0, now, true), Claim::Fetch);
+        assert_eq!(window.claim(1, now, true), Claim::Wait);
+        assert_eq!(window.claim(0, now, true), Claim::Fetch);
+        fetch(&mut window, 0, now);
+        assert_eq!(window.claim(1, now, true), Claim::Fetch, "nobody else is at it");
     }
 
     #[test]
@@ -342,26 +363,36 @@ mod tests {
         unknown.put(0, &[1; 10], now);
         assert!(!unknown.is_at_end());
         unknown.end_at(10).unwrap();
-        assert_eq!(unknown.claim(0, now), Claim::Over);
+        assert_eq!(unknown.claim(0, now, false), Claim::Over);
         assert_eq!((drain(&mut unknown), unknown.is_at_end()), (10, true));
     }
 
     #[test]
-    fn the_bytes_before_a_place_are_known_whether_they_were_handed_out_or_not() {
+    fn what_came_twice_and_differs_lets_nothing_behind_it_out() {
         let now = Instant::now();
-        let bytes: Vec<u8> = (0..300 * KIB).map(|at| (at ^ (at >> 8)) as u8).collect();
-        let mut window = window(100 * MIB);
-        window.claim(0, now);
-        for piece in bytes.chunks(10_000) {
-            window.put(0, piece, now);
+        let overlap = window(MIB).overlap() as usize;
+        assert_eq!(overlap as u64, 2 * MIB / OVERLAP_PART);
+        for wrong in [None, Some(0), Some(overlap - 1)] {
+            let mut window = window(100 * MIB);
+            for at in [0, 2] {
+                assert_eq!(claim(&mut window, 0, now), at * MIB);
+                let mut again = vec![7; if at == 0 { 0 } else { overlap }];
+                wrong.filter(|_| at > 0).into_iter().for_each(|wrong| again[wrong] = 8);
+                window.came_twice(at * MIB, again);
+                fetch(&mut window, 0, now);
+            }
+            // In pieces, some of them shorter than what is compared.
+            let mut out = 0;
+            let ended = loop {
+                match window.take(overlap / 3) {
+                    Ok(Some(piece)) => out += piece.len() as u64,
+                    ended => break ended,
+                }
+            };
+            match wrong {
+                None => assert!(ended == Ok(None) && out == 4 * MIB),
+                Some(_) => assert!(ended.is_err() && out == 2 * MIB && window.take(1).is_err(), "{out}"),
+            }
         }
-        let at = 300 * KIB;
-        for _ in 0..31 {
-            assert_eq!(window.before(at), bytes[(at - OVERLAP) as usize..]);
-            window.take(10_000);
-        }
-        assert_eq!(window.before(at), bytes[(at - OVERLAP) as usize..]);
-        assert!(window.before(50 * MIB).is_empty());
-        assert!(Window::new(MIB, 1).before(0).is_empty());
     }
 }
