@@ -23,6 +23,6 @@ pub use segfetch_source as source;
 
 pub use checkpoint::Verify;
 pub use engine::{
-    Canceller, Connections, Download, DownloadError, Engine, EngineConfig, Event, Events, IfExists, Integrity, Job,
+    Connections, Control, Download, DownloadError, Engine, EngineConfig, Event, Events, IfExists, Integrity, Job,
     OnChange, Order, Progress, Report, Stage, WorkerProgress,
 };

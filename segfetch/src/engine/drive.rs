@@ -3,19 +3,22 @@
 //! One task drives all of it. Whatever a stream brings is told to the planner before anything else is decided, so the planner
 //! always knows how far each stream is.
 
+mod failures;
+mod streams;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use segfetch_source::{ErrorClass, Opened, RangeSource, Sameness, SourceContext, SourceError, Strength};
-use tokio::sync::{mpsc, watch};
+use segfetch_source::SourceError;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::checkpoints::Checkpoints;
+use super::control::Wishes;
 use super::error::DownloadError;
 use super::hosts::Seat;
-use super::lane::{self, Outcome, Shared, Stream};
-use super::lanes::{Lane, LaneEvent, Remains, next_event};
+use super::lane::{Outcome, Shared};
+use super::lanes::{Lane, Remains, next_event};
 use super::progress::{Event, Progress, Stage};
 use super::rate::Meter;
 use super::run::Context;
@@ -23,7 +26,7 @@ use super::seams::Seams;
 use super::sleep_until;
 use super::writer::{JobWriter, Written};
 use crate::checkpoint::{Epoch, Identity, JobStore};
-use crate::plan::{Failure, GiveUp, Input, Next, Output, Planner, WorkerId};
+use crate::plan::{Input, Next, Output, Planner, WorkerId};
 use crate::range_set::RangeSet;
 
 /// How often progress is published, and is looked whether a checkpoint is due.
@@ -35,8 +38,8 @@ pub(crate) const OVERLAP: u64 = 64 << 10;
 pub(crate) enum Driven {
     /// Every byte of a file of this length is durable, except for what the source does not have.
     Complete(u64),
-    /// It was cancelled; everything that arrived is durable.
-    Cancelled,
+    /// It is to pause or to end; everything that arrived is durable.
+    Interrupted,
     /// Bytes that arrived twice differ: the file changed, or the server does not start where it is asked to.
     Differs(String),
 }
@@ -87,6 +90,7 @@ impl<'a> Drive<'a> {
         shared: Arc<Shared>,
         planner: Planner,
         store: JobStore,
+        resumed: u64,
     ) -> Self {
         let part = store.part();
         let epoch = part.epoch();
@@ -102,7 +106,7 @@ impl<'a> Drive<'a> {
             writer,
             reports,
             epoch,
-            resumed: have.total(),
+            resumed,
             written: have.clone(),
             earlier: have,
             seams: Seams::default(),
@@ -117,12 +121,14 @@ impl<'a> Drive<'a> {
     }
 
     /// Runs to the end. Whatever the end is, no stream is open afterwards, and everything that was received is written and,
-    /// unless the storage failed or the file is another one, durable.
+    /// unless the storage failed or the file is another one, durable. It does not pause when it has something that exists only
+    /// `once`.
     pub(crate) async fn run(
         mut self,
-        cancelled: &mut watch::Receiver<bool>,
+        wishes: &mut Wishes,
+        once: bool,
     ) -> (Result<Driven, DownloadError>, JobStore, Counts) {
-        let result = self.drive(cancelled).await;
+        let result = self.drive(wishes, once).await;
         self.publish(Stage::Receiving);
         // Bytes that may be of two versions are not claimed any further.
         let trusted = !matches!(result, Ok(Driven::Differs(_)) | Err(DownloadError::Changed { .. }));
@@ -137,7 +143,7 @@ impl<'a> Drive<'a> {
         (result, store, counts)
     }
 
-    async fn drive(&mut self, cancelled: &mut watch::Receiver<bool>) -> Result<Driven, DownloadError> {
+    async fn drive(&mut self, wishes: &mut Wishes, once: bool) -> Result<Driven, DownloadError> {
         let granted = self.seat.limit();
         self.grant(granted);
         let mut tick = tokio::time::interval(TICK);
@@ -153,6 +159,8 @@ impl<'a> Drive<'a> {
                 return Ok(Driven::Differs(reason));
             }
             self.start_steps();
+            let may_pause = !once || self.planner.have().total() == 0;
+            let interrupted = async { if may_pause { wishes.interrupted().await } else { wishes.cancelled().await } };
             tokio::select! {
                 (index, event) = next_event(&mut self.lanes, turn) => self.handle(index, event)?,
                 Some(report) = self.reports.recv() => self.account(report)?,
@@ -166,7 +174,7 @@ impl<'a> Drive<'a> {
                     self.checkpoints.begin_if_due(self.written.total());
                     self.publish(Stage::Receiving);
                 }
-                _ = cancelled.wait_for(|&cancelled| cancelled) => return Ok(Driven::Cancelled),
+                () = interrupted => return Ok(Driven::Interrupted),
             }
             turn = turn.wrapping_add(1);
         }
@@ -220,211 +228,6 @@ impl<'a> Drive<'a> {
 
     fn plan(&mut self, input: Input) {
         self.planner.handle_input(now(), input);
-    }
-
-    fn open(&mut self, worker: WorkerId, start: u64, end: segfetch_source::End) {
-        self.counts.opens += 1;
-        self.seat.opening();
-        let source = Arc::clone(&self.cx.download.source);
-        let cx = SourceContext::new().with_attempt(self.counts.retries);
-        let overlap = if self.identity.validator.strength() == Strength::Strong { 0 } else { OVERLAP };
-        let expect = Some(self.identity.validator.clone());
-        let opening = async move { lane::open(&*source, &cx, start, overlap, end, expect).await };
-        self.lanes.push(Lane::opening(worker, Box::pin(opening)));
-    }
-
-    fn stop(&mut self, worker: WorkerId) {
-        let Some(index) = self.lanes.iter().position(|lane| lane.worker == worker) else {
-            return self.plan(Input::Stopped { worker });
-        };
-        let lane = &mut self.lanes[index];
-        lane.stop = true;
-        if lane.is_opening() {
-            self.lanes.swap_remove(index);
-            self.seat.failed();
-            self.plan(Input::Stopped { worker });
-        } else if let Some(mut stream) = lane.take() {
-            let front = lane.front;
-            self.write(&mut stream);
-            self.lanes[index].leave(stream, false);
-            self.tell_closed(worker, front);
-        } else {
-            lane.interrupt.notify_one();
-        }
-    }
-
-    fn handle(&mut self, index: usize, event: LaneEvent) -> Result<(), DownloadError> {
-        let worker = self.lanes[index].worker;
-        match event {
-            LaneEvent::Opened(Ok((stream, opened))) => {
-                self.seat.opened();
-                self.not_opened = 0;
-                self.lanes[index].put_back(stream);
-                self.lanes[index].front = opened.start;
-                self.check_identity(&opened)?;
-                self.tell(Event::Opened { worker: u32::from(worker.0), start: opened.start });
-                let (start, ends_at, extent) = (opened.start, opened.ends_at, opened.extent.known());
-                self.plan(Input::Opened { worker, start, ends_at, extent });
-            }
-            LaneEvent::Opened(Err(error)) => {
-                self.lanes.swap_remove(index);
-                self.not_opened(worker, error)?;
-            }
-            LaneEvent::Stepped(stream, asked, outcome) => self.stepped(index, stream, asked, outcome)?,
-            LaneEvent::Left { ended } => {
-                let lane = self.lanes.swap_remove(index);
-                self.seat.closed();
-                if ended {
-                    self.plan(Input::Ended { worker });
-                }
-                if lane.stop {
-                    self.plan(Input::Stopped { worker });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sorts an attempt to open a stream that came to nothing.
-    fn not_opened(&mut self, worker: WorkerId, error: SourceError) -> Result<(), DownloadError> {
-        let streams = self.lanes.iter().filter(|lane| !lane.is_opening()).count();
-        let (retry_after, limit_hint) = match error.class() {
-            ErrorClass::Throttled { retry_after, limit_hint } => (retry_after, limit_hint),
-            // A server that carries some streams and twice fails to take one more is full, whatever it says.
-            ErrorClass::Transient if streams > 0 && self.not_opened >= 1 => (None, None),
-            class => {
-                self.not_opened += u32::from(class == ErrorClass::Transient);
-                self.seat.failed();
-                return self.failed(worker, error);
-            }
-        };
-        self.counts.refusals += 1;
-        self.seat.refused(retry_after, limit_hint);
-        let granted = u16::try_from(streams).unwrap_or(u16::MAX);
-        self.tell(Event::Throttled { granted, message: error.to_string() });
-        self.last_error = Some(error);
-        self.plan(Input::Failed { worker, failure: Failure::Throttled });
-        Ok(())
-    }
-
-    fn stepped(
-        &mut self,
-        index: usize,
-        mut stream: Stream,
-        asked: Next,
-        outcome: Outcome,
-    ) -> Result<(), DownloadError> {
-        let worker = self.lanes[index].worker;
-        match outcome {
-            Outcome::Bytes(units) => {
-                self.counts.fetched += units;
-                self.meter.count(units);
-                self.lanes[index].front += units;
-                if let Next::Keep { at, .. } = asked {
-                    let kept = self.kept(worker, units);
-                    stream.cut_to(at + kept);
-                    self.lanes[index].front = at + kept;
-                }
-                self.plan(Input::Advanced { worker, units });
-                self.last_error = None;
-            }
-            Outcome::Skip(units) => self.plan(Input::Skipped { worker, units }),
-            Outcome::Silent(quiet) => self.plan(Input::Silent { worker, quiet }),
-            Outcome::End | Outcome::Nothing => {}
-            Outcome::Failed(error) => {
-                self.write(&mut stream);
-                drop(stream);
-                let lane = self.lanes.swap_remove(index);
-                self.seat.closed();
-                self.tell_closed(worker, lane.front);
-                self.failed(worker, error)?;
-                if lane.stop {
-                    self.plan(Input::Stopped { worker });
-                }
-                return Ok(());
-            }
-        }
-        let next = self.planner.next(worker);
-        if let Some((offset, bytes)) = stream.take_lead(matches!(next, Next::Pass { .. })) {
-            self.seams.add(offset, bytes);
-            self.seams.send_comparable(&self.written, &self.writer);
-        }
-        let ended = matches!(outcome, Outcome::End);
-        if ended || self.lanes[index].stop || stream.is_due(next) {
-            self.write(&mut stream);
-        }
-        if ended || self.lanes[index].stop {
-            self.lanes[index].leave(stream, ended);
-            self.tell_closed(worker, self.lanes[index].front);
-        } else {
-            self.lanes[index].put_back(stream);
-        }
-        Ok(())
-    }
-
-    /// How many of the bytes that just came are still wanted: the span may have been cut while they were on their way.
-    fn kept(&self, worker: WorkerId, units: u64) -> u64 {
-        match self.planner.next(worker) {
-            Next::Keep { units: wanted, .. } => units.min(wanted),
-            _ => 0,
-        }
-    }
-
-    fn write(&mut self, stream: &mut Stream) {
-        let Some((offset, buffer)) = stream.take_buffer() else { return };
-        let end = offset + buffer.bytes.len() as u64;
-        for again in self.earlier.overlaps(offset..end) {
-            let index = |at: u64| usize::try_from(at - offset).unwrap_or(usize::MAX);
-            let bytes = &buffer.bytes[index(again.start)..index(again.end)];
-            self.seams.send(again.start, Bytes::copy_from_slice(bytes), &self.writer);
-        }
-        self.writer.write(self.epoch, offset, buffer);
-    }
-
-    /// Sorts a failure of a stream, or of an attempt to open one.
-    fn failed(&mut self, worker: WorkerId, error: SourceError) -> Result<(), DownloadError> {
-        let failure = match error.class() {
-            ErrorClass::Transient | ErrorClass::Throttled { .. } => Failure::Transient,
-            ErrorClass::RangeNotSupported => Failure::RangeNotSupported,
-            ErrorClass::Unknown if !self.last_error.as_ref().is_some_and(|last| error.is_repeat_of(last)) => {
-                Failure::Transient
-            }
-            ErrorClass::Changed => return Err(DownloadError::Changed { reason: error.to_string() }),
-            _ => return Err(DownloadError::Source(error)),
-        };
-        self.counts.retries += 1;
-        let (class, phase, message) = (error.class(), error.phase(), error.to_string());
-        self.tell(Event::Retry { worker: u32::from(worker.0), class, phase, message });
-        self.last_error = Some(error);
-        self.plan(Input::Failed { worker, failure });
-        Ok(())
-    }
-
-    fn check_identity(&mut self, opened: &Opened) -> Result<(), DownloadError> {
-        let Some(now) = &opened.validator else {
-            self.counts.unproven += 1;
-            return Ok(());
-        };
-        match self.cx.download.source.compare(&self.identity.validator, now) {
-            Sameness::Different => Err(DownloadError::Changed {
-                reason: "the server describes it differently than at the beginning".into(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn gave_up(&mut self, reason: GiveUp) -> DownloadError {
-        let last = self.last_error.take();
-        match (reason, last) {
-            (GiveUp::ExtentChanged { expected, found }, _) => {
-                DownloadError::WrongLength { announced: expected, actual: found }
-            }
-            (GiveUp::OutOfPatience, Some(last)) => {
-                DownloadError::GaveUp { patience: self.cx.download.patience, last: Box::new(last) }
-            }
-            (_, Some(last)) => DownloadError::Source(last),
-            (reason, None) => DownloadError::Interrupted(format!("{reason:?} without a failure")),
-        }
     }
 
     fn account(&mut self, report: Written) -> Result<(), DownloadError> {

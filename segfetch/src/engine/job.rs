@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+use super::control::Control;
 use super::error::DownloadError;
 use super::front::Front;
 use super::progress::{Event, Events, Progress, Report};
@@ -17,7 +18,7 @@ use super::rate::RateLimit;
 #[derive(Debug)]
 pub struct Job {
     pub(crate) task: JoinHandle<Result<Report, DownloadError>>,
-    pub(crate) cancel: watch::Sender<bool>,
+    pub(crate) control: Control,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) front: watch::Receiver<Front>,
     pub(crate) events: broadcast::WeakSender<Event>,
@@ -47,12 +48,30 @@ impl Job {
     /// Asks the download to stop, to make everything durable that has arrived, and to end with
     /// [`DownloadError::Cancelled`]. Returns at once; [`join`](Job::join) tells when it is done.
     pub fn cancel(&self) {
-        self.cancel.send_replace(true);
+        self.control.cancel();
     }
 
-    /// A handle that can cancel while somebody else waits in [`join`](Job::join).
-    pub fn canceller(&self) -> Canceller {
-        Canceller(self.cancel.clone())
+    /// Asks the download to close its streams, to make everything durable that has arrived, and to wait for
+    /// [`resume`](Job::resume). Returns at once; [`Stage::Paused`](crate::Stage::Paused) and
+    /// [`Event::Paused`](crate::Event::Paused) tell when it is done.
+    ///
+    /// Meanwhile other downloads of the engine can have its connections, and no patience is spent. It keeps its files locked,
+    /// and its place among [`max_running`](crate::EngineConfig::max_running). What is complete is finished nevertheless, and a
+    /// stream that exists only once ([`Access::Sequential`](crate::source::Access::Sequential)) goes on once it has begun: it
+    /// could not be had again.
+    pub fn pause(&self) {
+        self.control.pause();
+    }
+
+    /// Goes on where [`pause`](Job::pause) left off. A server that can only start at the beginning sends everything again, and it is
+    /// compared. If the file is another one by now, that is found out as when an earlier run is gone on from.
+    pub fn resume(&self) {
+        self.control.resume();
+    }
+
+    /// A handle that can do the same while somebody waits in [`join`](Job::join).
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Waits for the end.
@@ -70,16 +89,5 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Cancels a [`Job`] from elsewhere.
-#[derive(Clone, Debug)]
-pub struct Canceller(watch::Sender<bool>);
-
-impl Canceller {
-    /// As [`Job::cancel`].
-    pub fn cancel(&self) {
-        self.0.send_replace(true);
     }
 }

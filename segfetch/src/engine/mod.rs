@@ -2,6 +2,7 @@
 
 mod buffers;
 mod checkpoints;
+mod control;
 mod drive;
 mod error;
 mod finishing;
@@ -24,9 +25,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
+pub use control::Control;
 pub use error::DownloadError;
 pub(crate) use front::{Front, Outcome};
-pub use job::{Canceller, Job};
+pub use job::Job;
 pub use options::{Connections, Download, IfExists, OnChange, Order};
 pub use progress::{Event, Events, Integrity, Progress, Report, Stage, WorkerProgress};
 pub(crate) use rate::RateLimit;
@@ -75,14 +77,16 @@ struct Inner {
     volume: Arc<dyn Volume>,
 }
 
-impl Inner {
-    /// Waits until one more download may run; `None` if it is cancelled first.
-    async fn turn(&self, cancelled: &mut watch::Receiver<bool>) -> Option<OwnedSemaphorePermit> {
-        tokio::select! {
-            biased;
-            // Never closed, so an error cannot be.
-            turn = Arc::clone(&self.turns).acquire_owned() => turn.ok(),
-            _ = cancelled.wait_for(|&cancelled| cancelled) => None,
+impl run::Context {
+    /// Waits until this download may run. While it is paused it does not wait in the queue.
+    async fn turn(&self, wishes: &mut control::Wishes) -> Result<Option<OwnedSemaphorePermit>, DownloadError> {
+        loop {
+            tokio::select! {
+                biased;
+                // Never closed, so an error cannot be.
+                turn = Arc::clone(&self.engine.turns).acquire_owned() => return Ok(turn.ok()),
+                () = wishes.interrupted() => self.wait_while_paused(wishes, 0).await?,
+            }
         }
     }
 }
@@ -113,7 +117,7 @@ impl Engine {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(&self, download: Download) -> Job {
-        let (cancel, mut cancelled) = watch::channel(false);
+        let (control, mut wishes) = control::Control::new();
         let (progress_sender, progress) = watch::channel(Progress::default());
         let (events, first) = broadcast::channel(EVENT_BUFFER);
         let (front_sender, front) = watch::channel(Front::new(Arc::clone(&self.0.volume)));
@@ -129,15 +133,15 @@ impl Engine {
             events,
         };
         let task = tokio::spawn(async move {
-            match cx.engine.turn(&mut cancelled).await {
-                Some(_turn) => run::run(cx, cancelled).await,
-                None => {
+            match cx.turn(&mut wishes).await {
+                Ok(_turn) => run::run(cx, wishes).await,
+                Err(error) => {
                     cx.set_stage(Stage::Ended);
-                    Err(DownloadError::Cancelled { durable: 0 })
+                    Err(error)
                 }
             }
         });
-        Job { task, cancel, progress, front, events: weak, first_events: Some(Events(first)), rate }
+        Job { task, control, progress, front, events: weak, first_events: Some(Events(first)), rate }
     }
 }
 

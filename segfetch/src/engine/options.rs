@@ -162,7 +162,8 @@ impl Download {
         self
     }
 
-    /// How long the whole download may make no progress before it gives up; 5 minutes unless said otherwise.
+    /// How long the whole download may make no progress before it gives up; 5 minutes unless said otherwise. A single byte is
+    /// progress. Pauses do not count.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

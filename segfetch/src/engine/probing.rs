@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use segfetch_source::{ErrorClass, RangeSource, SourceContext, SourceError, SourceInfo};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::control::Wishes;
 use super::error::DownloadError;
 use super::hosts::Seat;
 use super::progress::Event;
@@ -16,11 +16,23 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 
 impl Run<'_> {
     /// Asks what the file is, as long as patience lasts.
-    pub(crate) async fn probe(
+    pub(crate) async fn probe(&mut self, seat: &mut Seat, wishes: &mut Wishes) -> Result<SourceInfo, DownloadError> {
+        let durable = self.cx.progress.borrow().durable.max(self.resumed);
+        loop {
+            self.cx.wait_while_paused(wishes, durable).await?;
+            if let Some(info) = self.probe_unless_interrupted(seat, wishes).await? {
+                return Ok(info);
+            }
+            seat.want(0);
+        }
+    }
+
+    /// `None` if the job is to pause or to end first.
+    async fn probe_unless_interrupted(
         &mut self,
         seat: &mut Seat,
-        cancelled: &mut watch::Receiver<bool>,
-    ) -> Result<SourceInfo, DownloadError> {
+        wishes: &mut Wishes,
+    ) -> Result<Option<SourceInfo>, DownloadError> {
         let mut pause = PAUSE.0;
         let mut last: Option<SourceError> = None;
         let mut patient_since = Instant::now();
@@ -29,16 +41,16 @@ impl Run<'_> {
             while seat.limit() == 0 {
                 tokio::select! {
                     _ = seat.changed() => {}
-                    () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
+                    () = wishes.interrupted() => return Ok(None),
                 }
             }
             seat.opening();
             let cx = SourceContext::new().with_attempt(self.counts.retries);
             let result = tokio::select! {
                 result = self.cx.download.source.probe(&cx) => result,
-                () = stop_asked(cancelled) => {
+                () = wishes.interrupted() => {
                     seat.failed();
-                    return Err(DownloadError::Cancelled { durable: self.resumed });
+                    return Ok(None);
                 }
             };
             let error = match result {
@@ -48,7 +60,7 @@ impl Run<'_> {
                     seat.want(0);
                     seat.closed();
                     seat.set_max(info.sessions.max);
-                    return Ok(info);
+                    return Ok(Some(info));
                 }
                 Err(error) => error,
             };
@@ -76,16 +88,9 @@ impl Run<'_> {
             last = Some(error);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = stop_asked(cancelled) => return Err(DownloadError::Cancelled { durable: self.resumed }),
+                () = wishes.interrupted() => return Ok(None),
             }
             pause = (pause * 2).min(PAUSE.1);
         }
-    }
-}
-
-async fn stop_asked(cancelled: &mut watch::Receiver<bool>) {
-    if cancelled.wait_for(|&cancelled| cancelled).await.is_err() {
-        // The handle is gone, and with it this task.
-        std::future::pending::<()>().await;
     }
 }

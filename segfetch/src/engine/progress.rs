@@ -96,6 +96,8 @@ pub enum Stage {
     Starting,
     /// Receiving.
     Receiving,
+    /// Waiting for [`Job::resume`](crate::Job::resume). No stream is open, and everything that has arrived is durable.
+    Paused,
     /// Everything has arrived; the digest is computed.
     Verifying,
     /// Giving the file its name.
@@ -156,6 +158,13 @@ pub enum Event {
         /// What the syncs took.
         took: Duration,
     },
+    /// It is [paused](crate::Job::pause): no stream is open any more.
+    Paused {
+        /// Bytes of the file that are durable: all that have arrived.
+        durable: u64,
+    },
+    /// The pause is over.
+    Continued,
     /// The file on the server has changed; everything is fetched anew.
     Restarted {
         /// How it was noticed.

@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::buffers::BUFFER_LEN;
+use super::control::Wishes;
 use super::drive::{Counts, Drive, Driven, OVERLAP};
 use super::error::DownloadError;
 use super::finishing::is_copy;
@@ -44,11 +45,18 @@ pub(crate) struct Context {
 }
 
 /// Runs a download to its end.
-pub(crate) async fn run(cx: Context, mut cancelled: watch::Receiver<bool>) -> Result<Report, DownloadError> {
-    let result =
-        Run { cx: &cx, started: Instant::now(), counts: Counts::default(), resumed: 0, ranges_lie: false, restarts: 0 }
-            .run(&mut cancelled)
-            .await;
+pub(crate) async fn run(cx: Context, mut wishes: Wishes) -> Result<Report, DownloadError> {
+    let result = Run {
+        cx: &cx,
+        started: Instant::now(),
+        counts: Counts::default(),
+        resumed: 0,
+        ranges_lie: false,
+        restarts: 0,
+        paused: false,
+    }
+    .run(&mut wishes)
+    .await;
     // The job itself is one of them.
     let has_readers = cx.front.receiver_count() > 1;
     cx.front.send_modify(|front| front.end(&result, has_readers));
@@ -67,6 +75,8 @@ pub(crate) struct Run<'a> {
     ranges_lie: bool,
     /// How often this run began again.
     restarts: u32,
+    /// What is on the disk may be from before a pause.
+    paused: bool,
 }
 
 /// What is on the disk.
@@ -76,13 +86,13 @@ enum Local {
 }
 
 impl Run<'_> {
-    async fn run(&mut self, cancelled: &mut watch::Receiver<bool>) -> Result<Report, DownloadError> {
+    async fn run(&mut self, wishes: &mut Wishes) -> Result<Report, DownloadError> {
         let download = &self.cx.download;
         if let Some(expected) = &download.expected {
             verify::check_supported(expected)?;
         }
         let mut seat = self.cx.engine.hosts.join(download.source.host());
-        let local = match self.open_store_unlocked(cancelled).await? {
+        let local = match self.open_store_unlocked(wishes).await? {
             Ok(Opened::Finished(finished)) => return self.already_there(&finished.path, finished.len).await,
             Ok(Opened::Fresh(fresh)) => Local::Fresh(fresh),
             Ok(Opened::Resumed(store, recovered)) => {
@@ -91,7 +101,7 @@ impl Run<'_> {
                 Local::Partial(store)
             }
             Err(StoreError::TargetExists { path }) if download.if_exists == IfExists::KeepOrFail => {
-                let info = self.probe(&mut seat, cancelled).await?;
+                let info = self.probe(&mut seat, wishes).await?;
                 let metadata = self.cx.engine.volume.metadata(&path).ok().filter(|found| is_copy(found, &info));
                 return match metadata {
                     Some(metadata) => self.already_there(&path, metadata.len).await,
@@ -100,7 +110,7 @@ impl Run<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut info = self.probe(&mut seat, cancelled).await?;
+        let mut info = self.probe(&mut seat, wishes).await?;
         self.cx.tell(Event::Probed(Box::new(info.clone())));
         let mut store = match local {
             Local::Fresh(fresh) => {
@@ -113,17 +123,18 @@ impl Run<'_> {
             },
         };
         loop {
-            let (fetched, returned) = self.fetch(store, &mut seat, &info, cancelled).await;
+            let (fetched, returned) = self.fetch(store, &mut seat, &info, wishes).await;
             let (reason, told) = match fetched {
-                Ok(Driven::Complete(len)) => {
-                    match self.late_difference(&returned, &info, &mut seat, cancelled).await? {
-                        None => return self.finish(returned, len, &info).await,
-                        Some(reason) => (reason, true),
-                    }
-                }
+                Ok(Driven::Complete(len)) => match self.late_difference(&returned, &info, &mut seat, wishes).await? {
+                    None => return self.finish(returned, len, &info).await,
+                    Some(reason) => (reason, true),
+                },
                 Ok(Driven::Differs(reason)) => (reason, false),
-                Ok(Driven::Cancelled) => {
-                    return Err(DownloadError::Cancelled { durable: returned.have().total() });
+                Ok(Driven::Interrupted) => {
+                    self.cx.wait_while_paused(wishes, returned.have().total()).await?;
+                    self.paused = true;
+                    store = returned;
+                    continue;
                 }
                 Err(DownloadError::Changed { reason }) => (reason, true),
                 Err(error) => return Err(error),
@@ -134,11 +145,11 @@ impl Run<'_> {
                 store.update_identity(mixed).map(|()| store)
             })
             .await??;
-            let now = self.probe(&mut seat, cancelled).await?;
-            // Bytes differ, nothing of an earlier run is at stake, and the server says that it is the same file: it cannot be
-            // trusted to start where it is asked to, so take it in one stream.
+            let now = self.probe(&mut seat, wishes).await?;
+            // Bytes differ, none of them is from before a pause or of an earlier run, and the server says that it is the same
+            // file: it cannot be trusted to start where it is asked to, so take it in one stream.
             let same = self.changed(&info, &now).is_none();
-            let lies = !told && !self.ranges_lie && self.resumed == 0 && same;
+            let lies = !told && !self.ranges_lie && self.resumed == 0 && !self.paused && same;
             if self.restarts >= MOST_RESTARTS || (same && !lies && self.restarts > 0) {
                 let reason = format!("{reason}; beginning again did not help");
                 return Err(DownloadError::Changed { reason });
@@ -164,13 +175,13 @@ impl Run<'_> {
         store: &JobStore,
         info: &SourceInfo,
         seat: &mut Seat,
-        cancelled: &mut watch::Receiver<bool>,
+        wishes: &mut Wishes,
     ) -> Result<Option<String>, DownloadError> {
         let compared = info.validator.strength() == Strength::Strong && self.counts.unproven == 0;
         if compared || store.identity().extent == Some(0) {
             return Ok(None);
         }
-        let now = self.probe(seat, cancelled).await?;
+        let now = self.probe(seat, wishes).await?;
         Ok(self.changed(info, &now))
     }
 
@@ -181,14 +192,11 @@ impl Run<'_> {
 
     /// Opens the store, giving a predecessor a moment to let go of it: a dropped download may still be writing, and so may a
     /// process that is being killed.
-    async fn open_store_unlocked(
-        &self,
-        cancelled: &mut watch::Receiver<bool>,
-    ) -> Result<Result<Opened, StoreError>, DownloadError> {
+    async fn open_store_unlocked(&self, wishes: &mut Wishes) -> Result<Result<Opened, StoreError>, DownloadError> {
         let give_up_at = Instant::now() + LOCK_PATIENCE;
         loop {
             match self.open_store().await? {
-                Err(StoreError::Locked { .. }) if Instant::now() < give_up_at && !*cancelled.borrow() => {
+                Err(StoreError::Locked { .. }) if Instant::now() < give_up_at && !wishes.is_cancelled() => {
                     tokio::time::sleep(LOCK_RETRY).await;
                 }
                 result => return Ok(result),
@@ -254,6 +262,7 @@ impl Run<'_> {
     /// Gives up what is on the disk.
     async fn new_epoch(&mut self, store: JobStore, info: &SourceInfo) -> Result<JobStore, DownloadError> {
         self.resumed = 0;
+        self.paused = false;
         self.restarts += 1;
         let identity = self.identity(info);
         blocking(move || {
@@ -270,7 +279,7 @@ impl Run<'_> {
         store: JobStore,
         seat: &mut Seat,
         info: &SourceInfo,
-        cancelled: &mut watch::Receiver<bool>,
+        wishes: &mut Wishes,
     ) -> (Result<Driven, DownloadError>, JobStore) {
         let download = &self.cx.download;
         let shared = Arc::new(Shared {
@@ -304,8 +313,8 @@ impl Run<'_> {
         }
         self.cx.front.send_modify(|front| front.begin(&store));
         let planner = Planner::new(config, have);
-        let drive = Drive::new(self.cx, seat, shared, planner, store);
-        let (result, store, counts) = drive.run(cancelled).await;
+        let drive = Drive::new(self.cx, seat, shared, planner, store, self.resumed);
+        let (result, store, counts) = drive.run(wishes, info.access == Access::Sequential).await;
         self.counts.add(counts);
         self.cx.progress.send_modify(|progress| {
             progress.durable = store.have().total();
@@ -334,7 +343,7 @@ impl Context {
     pub(crate) fn set_stage(&self, stage: Stage) {
         self.progress.send_modify(|progress| {
             progress.stage = stage;
-            if stage == Stage::Ended {
+            if matches!(stage, Stage::Paused | Stage::Ended) {
                 progress.workers.clear();
                 progress.rate = 0;
             }

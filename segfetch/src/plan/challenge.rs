@@ -77,8 +77,13 @@ impl Planner {
         match at.cmp(&rest.start) {
             Ordering::Less if self.duplicates_left() > 0 => {}
             Ordering::Equal => {
+                // Level from the start, it is as likely to bring nothing: that counts as a failure, and will be one too many.
+                let is_proven = stream.last_unit.is_some();
                 self.stop(now, victim);
                 self.take_over(now, worker, rest);
+                if !is_proven {
+                    self.retry_later(now, victim);
+                }
             }
             _ => self.stop(now, worker),
         }

@@ -19,6 +19,8 @@ const WINDOW: f64 = 0.2;
 const WINDOW_OF_SETUP: f64 = 0.2;
 /// The first rate that is not higher than the one before by more than this is the one to compare with: the slow start is over.
 const STEADY: f64 = 1.3;
+/// A rate that is not steady for so long is not going to be: units come in drops, with nothing in most windows.
+const UNSTEADY: Duration = Duration::from_secs(10);
 /// Streams that were added are in their slow start while the newest rate exceeds the mean by more than this.
 const RISING: f64 = 1.03;
 /// A step is worth another one, twice as large, if it makes the whole faster by this factor...
@@ -137,12 +139,14 @@ impl Ramp {
         if newest == 0.0 {
             return;
         }
+        let seconds = now.saturating_duration_since(level.began.0);
         match self.state {
-            State::Level if newest <= STEADY * level.rates[1] => self.begin_trial(since, running, most),
+            State::Level if newest <= STEADY * level.rates[1] || seconds >= UNSTEADY => {
+                self.begin_trial(since, running, most);
+            }
             State::Hold(until) if now >= until => self.begin_trial(since, running, most),
             State::Proof { from, before } if running > from && !opening => {
-                let seconds = now.saturating_duration_since(level.began.0).as_secs_f64();
-                let early = level.windows < WINDOWS || seconds < setup * SETUPS;
+                let early = level.windows < WINDOWS || seconds.as_secs_f64() < setup * SETUPS;
                 match judge(from, running, mean / before, early, newest > RISING * mean) {
                     None => {}
                     Some(0) => {

@@ -16,7 +16,7 @@ use crate::world::{MIB, TokioClock, World, download, tapped, target};
 const LONG: Duration = Duration::from_secs(60);
 
 /// An engine over the same volume with so many bytes for what it receives.
-fn with_memory(world: &World, bytes: u64) -> Engine {
+pub(crate) fn with_memory(world: &World, bytes: u64) -> Engine {
     let mut config = EngineConfig::default();
     config.max_buffer_bytes = usize::try_from(bytes).expect("it fits");
     config.volume = world.volume.clone();

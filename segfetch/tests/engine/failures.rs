@@ -7,7 +7,7 @@ use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
 use segfetch::source::{
     ErrorClass, OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space, Step,
 };
-use segfetch::{Download, DownloadError, Event};
+use segfetch::{Connections, Download, DownloadError, Event};
 
 use crate::world::{MIB, TokioClock, World, download, tapped, target, weak};
 
@@ -66,6 +66,26 @@ async fn a_server_that_stays_away_is_given_up_and_nothing_is_lost() {
     source.set_outage(None);
     assert!(world.run(download(&source, 3)).await.0.expect("it goes on").resumed >= 8 * MIB);
     world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_every_request_and_never_sends_a_byte_is_given_up_and_not_stormed() {
+    for n in [1, 2, 4, 8] {
+        // As soon as one brings nothing, automatic mode is in the same position as one connection.
+        let connections = if n == 2 { Connections::Auto } else { Connections::Exactly(n) };
+        for len in [MIB, 64 * MIB] {
+            let world = World::new();
+            let source = MemorySource::new(len).with_plan(FailPlan::new().always(Failure::Silent { after: 0 }));
+            let start = tokio::time::Instant::now();
+            let result = world.run(download(&source, 1).connections(connections)).await.0;
+            let (took, opens) = (start.elapsed().as_secs(), source.counters().opens);
+            assert!(matches!(result, Err(DownloadError::GaveUp { .. })), "{connections:?}: {result:?}");
+            assert!(
+                (300..420).contains(&took) && opens <= 25 * u64::from(n),
+                "{connections:?}: {took} s, {opens} requests"
+            );
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use segfetch::source::conformance::MemorySource;
-use segfetch::{DownloadError, Event, Stage};
+use segfetch::{DownloadError, Event};
 
-use crate::world::{MIB, TokioClock, World, download, tapped, weak};
+use crate::world::{MIB, TokioClock, World, download, keeps_its_order, tapped, weak};
 
 /// Bytes per second of a stream.
 const RATE: u64 = 4 * MIB;
@@ -65,18 +65,9 @@ async fn progress_never_goes_back_and_durable_written_and_received_keep_their_or
     let world = World::new();
     let source = paced(MemorySource::new(48 * MIB));
     let job = world.engine.start(download(&source, 4));
-    let mut progress = job.progress();
-    let mut last = progress.borrow().clone();
-    while progress.changed().await.is_ok() {
-        let now = progress.borrow_and_update().clone();
-        assert!(now.durable <= now.written && now.written <= now.received, "{now:?}");
-        assert!(now.durable >= last.durable && now.written >= last.written && now.received >= last.received);
-        last = now;
-        if last.stage == Stage::Ended {
-            break;
-        }
-    }
+    let last = tokio::spawn(keeps_its_order(job.progress()));
     job.join().await.expect("it succeeds");
+    let last = last.await.expect("it is in order");
     assert_eq!((last.durable, last.total), (48 * MIB, Some(48 * MIB)));
 }
 

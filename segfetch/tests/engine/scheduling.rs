@@ -81,12 +81,18 @@ async fn a_connection_that_sends_at_the_pace_of_the_media_is_never_doubled() {
     assert_eq!((report.retries, report.fetched), (1, 32 * MIB), "it is waited for until it has failed");
 }
 
-/// One file on two servers, of which the second one gets the second request.
+/// One file on two servers, of which the odd one gets the n-th request only.
 #[derive(Debug)]
-struct Uneven {
+pub(crate) struct Uneven {
     usual: MemorySource,
-    second: MemorySource,
+    odd: (usize, MemorySource),
     opens: AtomicUsize,
+}
+
+impl Uneven {
+    pub(crate) fn new(usual: &MemorySource, n: usize, odd: &MemorySource) -> Self {
+        Self { usual: usual.clone(), odd: (n, odd.clone()), opens: AtomicUsize::new(0) }
+    }
 }
 
 #[async_trait]
@@ -98,8 +104,9 @@ impl RangeSource for Uneven {
         self.usual.probe(cx).await
     }
     async fn open(&self, cx: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
-        let is_second = self.opens.fetch_add(1, Ordering::Relaxed) == 1;
-        if is_second { self.second.open(cx, request).await } else { self.usual.open(cx, request).await }
+        let n = self.opens.fetch_add(1, Ordering::Relaxed) + 1;
+        let source = if n == self.odd.0 { &self.odd.1 } else { &self.usual };
+        source.open(cx, request).await
     }
 }
 
@@ -108,7 +115,7 @@ async fn a_connection_that_is_much_slower_than_the_others_is_replaced_while_they
     let world = World::new();
     let usual = MemorySource::new(96 * MIB).with_pace(TokioClock::start(), MIB);
     let second = MemorySource::new(96 * MIB).with_pace(TokioClock::start(), MIB / 32);
-    let source = Uneven { usual: usual.clone(), second: second.clone(), opens: AtomicUsize::new(0) };
+    let source = Uneven::new(&usual, 2, &second);
     let job = world.engine.start(Download::new(source, target()).connections(Connections::Exactly(3)));
     let mut progress = job.progress();
     progress.wait_for(|now| now.received > 20 * MIB && second.counters().open_now == 0).await.expect("it runs");

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use segfetch::sink::{Locking, MemoryVolume, Volume};
 use segfetch::source::conformance::{Content, Fixture, MemorySource, Pacer, pattern};
 use segfetch::source::{Strength, Validator};
-use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig, Event, Job, Report};
+use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig, Event, Job, Progress, Report, Stage};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -90,6 +90,18 @@ impl World {
         }
         assert_eq!(self.volume.paths(), [target()], "something is left over");
     }
+}
+
+/// Watches a download to its end and panics if its numbers go back or contradict each other.
+pub(crate) async fn keeps_its_order(mut progress: watch::Receiver<Progress>) -> Progress {
+    let mut last = progress.borrow_and_update().clone();
+    while last.stage != Stage::Ended && progress.changed().await.is_ok() {
+        let now = progress.borrow_and_update().clone();
+        assert!(now.durable <= now.written && now.written <= now.received, "{now:?}");
+        assert!(now.durable >= last.durable && now.written >= last.written && now.received >= last.received, "{now:?}");
+        last = now;
+    }
+    last
 }
 
 pub(crate) fn target() -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use segfetch::plan::{Config, End, Failure, Input, Next, Output, WorkerId};
+use segfetch::plan::{Config, End, Failure, GiveUp, Input, Next, Output, WorkerId};
 
 use crate::support::{Bench, config, extend, open, stop};
 
@@ -317,4 +317,47 @@ fn of_several_tails_the_one_that_takes_longest_is_challenged() {
     bench.ended(2);
     // 55 units at 10 per second, and 75 at 30; neither has a block to give away.
     assert_eq!(bench.outputs(), [open(2, 845, End::Soft(1000))]);
+}
+
+#[test]
+fn streams_that_take_over_from_each_other_and_bring_nothing_are_failures() {
+    let mut config = config(1000, 2);
+    config.eager = true;
+    let mut bench = Bench::new(config);
+    let began = bench.now;
+    let (mut opened, mut opens) = ([None; 2], 0);
+    while bench.now - began < SECOND * 400 {
+        for output in bench.outputs() {
+            match output {
+                Output::Open { worker, start, .. } => {
+                    opens += 1;
+                    opened[usize::from(worker.0)] = Some(bench.now);
+                    bench.opened(worker.0, start);
+                }
+                Output::Stop { worker } => {
+                    opened[usize::from(worker.0)] = None;
+                    bench.stopped(worker.0);
+                }
+                Output::GaveUp { reason } => {
+                    assert_eq!(reason, GiveUp::OutOfPatience);
+                    let took = bench.now - began;
+                    assert!(took >= SECOND * 300 && opens < 60, "{took:?}, {opens} streams");
+                    return;
+                }
+                _ => {}
+            }
+        }
+        bench.pass(SECOND / 2);
+        for (worker, since) in (0..).zip(&mut opened) {
+            match since.map(|since| bench.now - since) {
+                Some(quiet) if quiet >= SECOND * 30 => {
+                    *since = None;
+                    bench.failed(worker, Failure::Transient);
+                }
+                Some(quiet) => bench.silent(worker, quiet),
+                None => {}
+            }
+        }
+    }
+    panic!("{opens} streams, and no end");
 }

@@ -199,3 +199,14 @@ fn whoever_says_a_number_gets_it() {
     ramp.look(Instant::now(), 1, false, 0.5, 8);
     assert_eq!((ramp.allowed(), ramp.lean()), (u16::MAX, 1.0));
 }
+
+#[test]
+fn where_one_brings_units_in_drops_its_rate_is_not_waited_for_to_become_steady() {
+    let drops = |n, seconds: f64| match n {
+        1 if ((seconds * 10.0).round() as u64).is_multiple_of(10) => 10.0,
+        n => f64::from(n - 1) * 1e6,
+    };
+    let mut path = Path::new(drops, 0.5);
+    assert_eq!(path.run(20), 8);
+    assert!(path.history[99] == 1 && path.history[120] > 1, "{:?}", path.history);
+}
