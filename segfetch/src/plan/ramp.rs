@@ -77,9 +77,9 @@ struct Level {
     began: (Instant, u64),
     /// The same of the present window.
     window: (Instant, u64),
-    /// Windows before that one, and the rates in the last two, the newest first.
+    /// Windows before that one, and the rates in the last three, the newest first.
     windows: u32,
-    rates: [f64; 2],
+    rates: [f64; 3],
 }
 
 impl Ramp {
@@ -121,7 +121,7 @@ impl Ramp {
                 (_, State::Trial { from, .. }) => self.state = State::Trial { from, since: here, until: here },
                 _ => {}
             }
-            self.level = Some(Level { running, began: here, window: here, windows: 0, rates: [0.0; 2] });
+            self.level = Some(Level { running, began: here, window: here, windows: 0, rates: [0.0; 3] });
             return;
         };
         if let State::Trial { until, .. } = &mut self.state {
@@ -132,7 +132,7 @@ impl Ramp {
             return;
         }
         let (newest, mean) = (rate(level.window, here), rate(level.began, here));
-        level.rates = [newest, level.rates[0]];
+        level.rates = [newest, level.rates[0], level.rates[1]];
         let since = std::mem::replace(&mut level.window, here);
         level.windows += 1;
         let level = *level;
@@ -147,7 +147,9 @@ impl Ramp {
             State::Hold(until) if now >= until => self.begin_trial(since, running, most),
             State::Proof { from, before } if running > from && !opening => {
                 let early = level.windows < WINDOWS || seconds.as_secs_f64() < setup * SETUPS;
-                match judge(from, running, mean / before, early, newest > RISING * mean) {
+                // What three windows in a row have brought is no burst.
+                let gain = level.rates.into_iter().fold(f64::INFINITY, f64::min).max(mean) / before;
+                match judge(from, running, gain, early, newest > RISING * mean) {
                     None => {}
                     Some(0) => {
                         (self.step, self.allowed) = (1, from);

@@ -53,7 +53,8 @@ async fn a_server_that_cannot_open_a_further_stream_and_does_not_say_why_is_not_
     let curt = Download::new(Curt(source.clone()), target()).connections(Connections::Exactly(8));
     let report = world.run(curt).await.0.expect("two streams do");
     world.assert_copy(&source);
-    assert!(report.opens <= 12, "{report:?}");
+    // Eight that are tried together; before one of them is open, nothing says that it is their number.
+    assert!(report.opens <= 16, "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]
