@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use segfetch::adapters::OrderedStream;
 use segfetch::source::{Digest, DigestAlgorithm, RangeSource};
-use segfetch::{Connections, Download, IfExists, OnChange, Verify};
+use segfetch::{Connections, Download, IfExists, OnChange, OnDamage, Verify};
 
 use crate::{exit, stream};
 
@@ -91,6 +91,10 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "WHAT", value_enum, default_value = "fail")]
     pub(crate) on_change: Changed,
 
+    /// What to do if the journal of an earlier run is damaged, or the data that it is about is gone
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "fail")]
+    pub(crate) on_damage: Damaged,
+
     /// Replace a target that exists, in one step, once the download is complete
     #[arg(long, conflicts_with = "unique")]
     pub(crate) overwrite: bool,
@@ -133,6 +137,15 @@ pub(crate) enum Changed {
     Restart,
 }
 
+/// `--on-damage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Damaged {
+    /// Stop, and change nothing
+    Fail,
+    /// Fetch everything anew
+    Restart,
+}
+
 /// `--verify`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Reread {
@@ -157,6 +170,10 @@ impl Fetch {
             .on_change(match self.on_change {
                 Changed::Fail => OnChange::Fail,
                 Changed::Restart => OnChange::Restart,
+            })
+            .on_damage(match self.on_damage {
+                Damaged::Fail => OnDamage::Fail,
+                Damaged::Restart => OnDamage::Restart,
             })
             .if_exists(match (self.overwrite, self.unique) {
                 (true, _) => IfExists::Replace,
@@ -201,8 +218,11 @@ impl Fetch {
             if self.json {
                 return Err("-o - and --json both want standard output".into());
             }
-            if self.overwrite || self.unique || self.on_change == Changed::Restart {
-                return Err("--overwrite, --unique and --on-change restart have no meaning with -o -".into());
+            let restarts = self.on_change == Changed::Restart || self.on_damage == Damaged::Restart;
+            if self.overwrite || self.unique || restarts {
+                return Err(
+                    "--overwrite, --unique, --on-change and --on-damage restart have no meaning with -o -".into()
+                );
             }
         }
         if self.checksum.is_some() && self.urls.len() > 1 {
@@ -304,8 +324,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_reaches_the_library() {
-        let line =
-            "segfetch -n 3 --save-every 7s --patience 2m --verify full --on-change restart --overwrite ftp://h/f";
+        let line = "segfetch -n 3 --save-every 7s --patience 2m --verify full --on-change restart --on-damage restart --overwrite ftp://h/f";
         let source = MemorySource::new(1);
         let found = parsed(line).unwrap().fetch.download(source.clone(), "f".as_ref());
         let asked = Download::new(source, "f")
@@ -314,6 +333,7 @@ mod tests {
             .patience(Duration::from_secs(120))
             .verify(Verify::Full)
             .on_change(OnChange::Restart)
+            .on_damage(OnDamage::Restart)
             .if_exists(IfExists::Replace);
         assert_eq!(format!("{found:?}"), format!("{asked:?}"));
         for wrong in ["0s", "1.5s", "soon"] {

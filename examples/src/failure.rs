@@ -1,5 +1,6 @@
 //! What a person is told when a download did not finish: what happened, and what to do next.
 
+use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
@@ -40,7 +41,7 @@ impl Failure {
 
     /// A failure of a source without a download around it.
     pub(crate) fn of_source(error: &SourceError) -> Self {
-        let failure = Self::new(Exit::of_source(error), clean(&error.to_string()));
+        let failure = Self::new(Exit::of_source(error), clean(&chain(error)));
         match error.class() {
             ErrorClass::NotFound if matches!(error.code(), Some(404 | 410)) => failure.advising("Check the URL."),
             ErrorClass::Denied if error.code() == Some(403) => {
@@ -62,7 +63,7 @@ impl Failure {
             DownloadError::Cancelled { durable } => *durable,
             _ => last.durable,
         };
-        let text = clean(&error.to_string());
+        let text = clean(&chain(error));
         let failure = match (error, target) {
             (DownloadError::Source(error), _) => Self::of_source(error),
             (DownloadError::Cancelled { .. }, Some(_)) if durable == 0 => {
@@ -111,12 +112,18 @@ impl Failure {
             StoreError::TargetExists { .. } => {
                 self.advising("--overwrite replaces it, --unique chooses another name, -o names one.")
             }
-            StoreError::CheckpointCorrupt { .. } | StoreError::PartMissing { .. } | StoreError::OrphanPart { .. } => {
-                self.advising(format!("To begin anew, remove {}.", pair_of(target)))
+            StoreError::CheckpointCorrupt { .. } | StoreError::PartMissing { .. } => {
+                self.advising(format!("--on-damage restart begins anew, as does removing {}.", pair_of(target)))
             }
             _ => self,
         }
     }
+}
+
+/// What an error says, and all that it came from.
+fn chain(error: &dyn Error) -> String {
+    let texts = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(": ")
 }
 
 /// The name of an incomplete `target`.
@@ -160,6 +167,24 @@ mod tests {
     fn what_does_not_exist_is_not_said_to_be_kept() {
         let failure = of(&DownloadError::Cancelled { durable: 0 });
         assert_eq!(failure.to_string(), "stopped before anything was kept\n  Run the same command again to begin.");
+    }
+
+    #[test]
+    fn the_reason_of_the_system_is_said_once() {
+        use std::io::{self, ErrorKind::TimedOut};
+        let reason = io::Error::from(TimedOut).to_string();
+        let store = StoreError::Io { op: "write", path: "d/f.part".into(), source: TimedOut.into() };
+        assert_eq!(of(&DownloadError::Store(store)).text, format!("cannot write d/f.part: {reason}"));
+        let last = Box::new(SourceError::io(Phase::Connect, TimedOut.into()));
+        let gave_up = DownloadError::GaveUp { patience: std::time::Duration::from_secs(9), last };
+        assert_eq!(of(&gave_up).text, format!("no progress for 9 s: connecting: {reason}"));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_names_the_option_that_begins_anew() {
+        let missing = StoreError::PartMissing { part: "d/f.part".into(), journal: "d/f.part.sfj".into() };
+        let advice = of(&DownloadError::Store(missing)).advice.unwrap();
+        assert!(advice.contains("--on-damage restart") && advice.contains("d/f.part.sfj"), "{advice}");
     }
 
     #[test]

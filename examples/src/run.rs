@@ -63,7 +63,7 @@ pub(crate) async fn fetch(args: &Fetch, schemes: &Schemes, stop: Stop) -> Result
         (_, true) => Loudness::Verbose,
         _ => Loudness::Normal,
     };
-    let mut views = render::views(&subjects, loudness, args.json);
+    let mut views = render::views(&subjects, loudness, args.json, args.patience);
     let (to, mut messages) = mpsc::channel(QUEUE);
     for (id, (remote, subject)) in remotes.into_iter().zip(&subjects).enumerate() {
         let screen = Screen { id, to: to.clone() };

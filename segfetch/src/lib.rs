@@ -21,7 +21,7 @@ pub mod sink;
 /// The contract between a source and the engine.
 pub use segfetch_source as source;
 
-pub use checkpoint::Verify;
+pub use checkpoint::{OnDamage, Verify};
 pub use engine::{
     Connections, Control, Download, DownloadError, Engine, EngineConfig, Event, Events, IfExists, Integrity, Job,
     OnChange, Order, Progress, Report, Stage, WorkerProgress,

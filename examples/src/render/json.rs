@@ -325,6 +325,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 fn stage(stage: Stage) -> &'static str {
     match stage {
         Stage::Starting => "starting",
+        Stage::Waiting => "waiting",
+        Stage::Paused => "paused",
         Stage::Receiving => "receiving",
         Stage::Verifying => "verifying",
         Stage::Finishing => "finishing",

@@ -101,7 +101,7 @@ mod tests {
             host: None,
             target: None,
         });
-        Lines::new(Vec::new(), Teller::new(subjects.collect(), loudness))
+        Lines::new(Vec::new(), Teller::new(subjects.collect(), loudness, Duration::from_secs(300)))
     }
 
     fn at(received: u64) -> Progress {

@@ -92,9 +92,10 @@ pub(crate) enum Loudness {
     Verbose,
 }
 
-/// The views for this run: JSON on standard output if it is wanted, and for people whatever standard error is.
-pub(crate) fn views(subjects: &[Subject], loudness: Loudness, json: bool) -> Vec<Box<dyn View>> {
-    let teller = text::Teller::new(subjects.to_vec(), if json { Loudness::Quiet } else { loudness });
+/// The views for this run: JSON on standard output if it is wanted, and for people whatever standard error is. `patience` is how long
+/// a download goes on without progress.
+pub(crate) fn views(subjects: &[Subject], loudness: Loudness, json: bool, patience: Duration) -> Vec<Box<dyn View>> {
+    let teller = text::Teller::new(subjects.to_vec(), if json { Loudness::Quiet } else { loudness }, patience);
     let for_people: Box<dyn View> = if teller.loudness() != Loudness::Quiet && io::stderr().is_terminal() {
         Box::new(bars::Bars::new(teller))
     } else {

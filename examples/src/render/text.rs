@@ -15,6 +15,8 @@ use crate::naming::{clean, printable};
 pub(crate) struct Teller {
     subjects: Vec<Subject>,
     loudness: Loudness,
+    /// How long a download goes on without progress.
+    patience: Duration,
     /// The last failure that each download was said to have had.
     last_retry: Vec<Option<String>>,
     /// The length that was said of each download; the engine asks again at the end.
@@ -24,9 +26,9 @@ pub(crate) struct Teller {
 }
 
 impl Teller {
-    pub(crate) fn new(subjects: Vec<Subject>, loudness: Loudness) -> Self {
+    pub(crate) fn new(subjects: Vec<Subject>, loudness: Loudness, patience: Duration) -> Self {
         let (last_retry, extents) = (vec![None; subjects.len()], vec![None; subjects.len()]);
-        Self { subjects, loudness, last_retry, extents, explained: false }
+        Self { subjects, loudness, patience, last_retry, extents, explained: false }
     }
 
     pub(crate) fn loudness(&self) -> Loudness {
@@ -64,7 +66,10 @@ impl Teller {
                     return None;
                 }
                 self.last_retry[id] = Some(message.clone());
-                format!("{}; trying again", clean(message))
+                format!("{}; trying again, for up to {} without progress", clean(message), limit(self.patience))
+            }
+            Event::Throttled { granted: 0, message } => {
+                format!("the server admits no more connections now; waiting ({})", clean(message))
             }
             Event::Throttled { granted, message } => {
                 format!("the server grants {} ({})", connections(usize::from(*granted)), clean(message))
@@ -75,6 +80,8 @@ impl Teller {
                     clean(reason)
                 )
             }
+            Event::Paused { durable } => format!("paused; {} are safe on the disk", bytes(*durable)),
+            Event::Continued => "going on".into(),
             Event::Opened { worker, start } if verbose => format!("connection {worker} starts at byte {start}"),
             Event::Closed { worker, front } if verbose => format!("connection {worker} ends at byte {front}"),
             Event::Checkpointed { durable, took } if verbose => {
@@ -141,6 +148,8 @@ pub(crate) fn state(progress: &Progress) -> String {
     };
     match progress.stage {
         Stage::Starting => text += ", starting",
+        Stage::Waiting => text += ", waiting for its turn",
+        Stage::Paused => text += ", paused",
         Stage::Verifying => text += ", computing the checksum",
         Stage::Finishing => text += ", finishing",
         _ => {
@@ -170,14 +179,21 @@ pub(crate) fn percent(part: u64, total: u64) -> String {
     format!("{percent} %")
 }
 
-/// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// `0.4 s`, `12 s`, `5 min`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn seconds(time: Duration) -> String {
     match time.as_secs() {
         0..10 => format!("{:.1} s", time.as_secs_f64()),
         s @ 10..60 => format!("{s} s"),
+        s @ 60..3600 if s % 60 == 0 => format!("{} min", s / 60),
         s @ 60..3600 => format!("{} min {} s", s / 60, s % 60),
+        s if s % 3600 < 60 => format!("{} h", s / 3600),
         s => format!("{} h {} min", s / 3600, s % 3600 / 60),
     }
+}
+
+/// A time that somebody has chosen: whole seconds, minutes, hours.
+fn limit(time: Duration) -> String {
+    if time.as_secs() < 60 { format!("{} s", time.as_secs()) } else { seconds(time) }
 }
 
 /// Seconds since 1970 as `2026-11-24 06:13:11 UTC`.
@@ -201,7 +217,8 @@ mod tests {
     use segfetch::source::{ErrorClass, Phase};
 
     fn teller(loudness: Loudness) -> Teller {
-        Teller::new(vec![Subject { url: "ftp://h/f".into(), name: "f".into(), host: None, target: None }], loudness)
+        let subject = Subject { url: "ftp://h/f".into(), name: "f".into(), host: None, target: None };
+        Teller::new(vec![subject], loudness, Duration::from_secs(300))
     }
 
     fn retry(message: &str) -> Event {
@@ -211,10 +228,22 @@ mod tests {
     #[test]
     fn the_same_failure_is_told_once_and_another_one_again() {
         let mut teller = teller(Loudness::Normal);
-        assert_eq!(teller.event(0, &retry("reset")).as_deref(), Some("f: reset; trying again"));
+        let again = |what: &str| format!("f: {what}; trying again, for up to 5 min without progress");
+        assert_eq!(teller.event(0, &retry("reset")), Some(again("reset")));
         assert_eq!(teller.event(0, &retry("reset")), None);
-        assert_eq!(teller.event(0, &retry("refused")).as_deref(), Some("f: refused; trying again"));
+        assert_eq!(teller.event(0, &retry("refused")), Some(again("refused")));
         assert!(teller.event(0, &Event::Opened { worker: 1, start: 0 }).is_none());
+    }
+
+    #[test]
+    fn a_full_server_is_waited_for_and_never_said_to_grant_nothing() {
+        let throttled = |granted| Event::Throttled { granted, message: "421 full".into() };
+        let mut teller = teller(Loudness::Normal);
+        assert_eq!(
+            teller.event(0, &throttled(0)).as_deref(),
+            Some("f: the server admits no more connections now; waiting (421 full)")
+        );
+        assert_eq!(teller.event(0, &throttled(2)).as_deref(), Some("f: the server grants 2 connections (421 full)"));
     }
 
     #[test]
@@ -274,6 +303,9 @@ mod tests {
         progress.rate = 24 << 20;
         progress.stage = Stage::Receiving;
         assert_eq!(state(&progress), "53 % of 256.00 MiB, 24.00 MiB/s, 5.0 s left, 0 connections");
+        progress.stage = Stage::Waiting;
+        assert_eq!(state(&progress), "53 % of 256.00 MiB, waiting for its turn");
+        progress.stage = Stage::Receiving;
         progress.total = None;
         assert_eq!(state(&progress), "136.00 MiB, 24.00 MiB/s, 0 connections");
     }
@@ -291,6 +323,9 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(400)), "0.4 s");
         assert_eq!(seconds(Duration::from_secs(12)), "12 s");
         assert_eq!(seconds(Duration::from_secs(200)), "3 min 20 s");
+        assert_eq!(seconds(Duration::from_secs(300)), "5 min");
+        assert_eq!(limit(Duration::from_secs(5)), "5 s");
+        assert_eq!(seconds(Duration::from_secs(7200)), "2 h");
         assert_eq!(seconds(Duration::from_secs(7500)), "2 h 5 min");
     }
 

@@ -27,7 +27,7 @@ fn assert_7_until_restarted(scene: &Scene, url: &str, said: &str) {
     scene.run([url]).expect(7).says(said).says("f.part");
     let after: Vec<_> = names(scene.to()).iter().map(|name| fs::read(scene.to().join(name)).unwrap()).collect();
     assert!(before == after, "something was changed: {:?}", names(scene.to()));
-    scene.run(["-n", "4", "--on-change", "restart", url]).expect(0);
+    scene.run(["-n", "4", "--on-damage", "restart", url]).expect(0);
     scene.assert_only_f_and_equal();
 }
 

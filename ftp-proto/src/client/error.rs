@@ -60,7 +60,7 @@ pub enum ConnectError {
         limit_hint: Option<u16>,
     },
     /// The server does not let this account in.
-    #[error("the server refuses the login at {}: {reply}", step.verb())]
+    #[error("{}: {reply}", refused(*step, reply))]
     Denied {
         /// The step that was refused.
         step: Awaited,
@@ -290,6 +290,16 @@ fn class_of_io(kind: io::ErrorKind) -> ErrorClass {
         io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => ErrorClass::Permanent,
         io::ErrorKind::PermissionDenied => ErrorClass::Denied,
         _ => ErrorClass::Transient,
+    }
+}
+
+/// Behind `PASS`, 530 is about the account as well, whatever command it answers.
+///
+/// Observed: pyftpdlib keeps back its answer to a wrong password, and says to what came behind it that nobody is logged in.
+fn refused(step: Awaited, reply: &Reply) -> String {
+    match reply.code.get() {
+        530 => "the server refuses this user or password, and says".to_owned(),
+        _ => format!("the server refuses the login at {}", step.verb()),
     }
 }
 

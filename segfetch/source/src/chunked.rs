@@ -18,6 +18,9 @@ pub trait Chunks: Send + 'static {
 }
 
 /// A reader that copies chunks into the engine's memory and keeps the rest of one chunk between calls.
+///
+/// [`hold`](RangeReader::hold) does nothing and stays pending, so a session that dies meanwhile is noticed by the next read; where sessions
+/// die because nobody reads, implement the trait yourself. [`stop`](RangeReader::stop) drops the chunks, and whatever they hold.
 pub struct ChunkedReader<C> {
     opened: Opened,
     chunks: C,
@@ -55,7 +58,6 @@ impl<C: Chunks> RangeReader for ChunkedReader<C> {
         Ok(NonZeroUsize::new(put).map_or(Step::End, Step::Bytes))
     }
 
-    /// Chunks know no way to keep a session alive; a source whose sessions die when not read implements the trait itself.
     async fn hold(&mut self) -> SourceError {
         std::future::pending().await
     }

@@ -1,4 +1,4 @@
-//! The contract as a test suite.
+//! The contract as a test suite (feature `conformance`).
 //!
 //! Each sentence of the documentation of [`RangeSource`], [`RangeReader`](crate::RangeReader) and the types that they speak
 //! in is one function here, named by what it means. Give it a [`Fixture`], which is one file on one server whose behaviour
@@ -16,6 +16,150 @@
 //!
 //! let report = block_on(run_all(&MemorySource::new(1 << 40)));
 //! report.assert_passed();
+//! ```
+//!
+//! # A fixture of your own
+//!
+//! A source that reads local files, its fixture, and the tests. A fixture arranges what it can, and answers [`NotApplicable`] to everything
+//! else: those sentences are not checked, and that is acceptable. Where bytes come from a file, a cut is made in the source, since a
+//! file that is made shorter is cut at one place, and a stream is to be cut so many bytes behind its start, wherever that is.
+//!
+//! ```
+//! use std::fs::File;
+//! use std::num::NonZeroUsize;
+//! use std::os::unix::fs::FileExt;
+//! use std::path::PathBuf;
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+//!
+//! use async_trait::async_trait;
+//! use segfetch_source::conformance::{Fixture, NotApplicable, Outcome, Situation, block_on};
+//! use segfetch_source::{
+//!     Access, ErrorClass, Extent, OpenRequest, Opened, Phase, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space, Step,
+//! };
+//!
+//! #[derive(Clone, Debug)]
+//! struct DiskSource {
+//!     path: PathBuf,
+//!     label: String,
+//!     /// For tests: a stream breaks after this many bytes.
+//!     cut_after: Arc<AtomicU64>,
+//!     /// Is shared with every reader, so its count says how many there are.
+//!     readers: Arc<()>,
+//! }
+//!
+//! impl DiskSource {
+//!     fn new(path: PathBuf) -> Self {
+//!         let label = path.display().to_string();
+//!         Self { path, label, cut_after: Arc::new(u64::MAX.into()), readers: Arc::default() }
+//!     }
+//!     fn open_at(&self, phase: Phase) -> Result<(File, u64), SourceError> {
+//!         // The table of `SourceError::io` knows which errors are "not found" and which are "denied".
+//!         let file = File::open(&self.path).map_err(|error| SourceError::io(phase, error))?;
+//!         let len = file.metadata().map_err(|error| SourceError::io(phase, error))?.len();
+//!         Ok((file, len))
+//!     }
+//! }
+//!
+//! struct DiskReader { file: File, opened: Opened, at: u64, len: u64, cut_at: u64, _counted: Arc<()> }
+//!
+//! #[async_trait]
+//! impl RangeSource for DiskSource {
+//!     fn label(&self) -> &str { &self.label }
+//!     async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
+//!         Ok(SourceInfo::new(Extent::Known(self.open_at(Phase::Probe)?.1), Access::Random))
+//!     }
+//!     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+//!         let (file, len) = self.open_at(Phase::Open)?;
+//!         let at = request.start;
+//!         if at > len {
+//!             return Err(SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, "behind the end"));
+//!         }
+//!         let cut_at = at.saturating_add(self.cut_after.load(SeqCst));
+//!         let opened = Opened::at(at).with_extent(Extent::Known(len));
+//!         Ok(Box::new(DiskReader { file, opened, at, len, cut_at, _counted: self.readers.clone() }))
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl RangeReader for DiskReader {
+//!     fn opened(&self) -> &Opened { &self.opened }
+//!     async fn read(&mut self, space: &mut Space<'_>) -> Result<Step, SourceError> {
+//!         if self.at == self.len {
+//!             return Ok(Step::End);
+//!         }
+//!         let mut piece = [0; 16 << 10];
+//!         let left = usize::try_from(self.len.min(self.cut_at) - self.at).unwrap_or(usize::MAX);
+//!         let want = space.remaining().min(left).min(piece.len());
+//!         let n = self.file.read_at(&mut piece[..want], self.at).map_err(|error| SourceError::io(Phase::Body, error))?;
+//!         self.at += space.put(&piece[..n]) as u64;
+//!         // No byte before the end: the file has become shorter, which is no end.
+//!         let early = || SourceError::new(ErrorClass::Transient, Phase::Body, "the file ends early");
+//!         NonZeroUsize::new(n).map(Step::Bytes).ok_or_else(early)
+//!     }
+//!     async fn hold(&mut self) -> SourceError { std::future::pending().await }
+//!     async fn stop(self: Box<Self>) {}
+//! }
+//!
+//! const LEN: u64 = 1 << 20;
+//!
+//! struct Disk { source: DiskSource, dir: PathBuf }
+//!
+//! impl Disk {
+//!     /// A file of its own for each test, and no file where `Missing` looks for it.
+//!     fn new() -> Self {
+//!         static NUMBER: AtomicU64 = AtomicU64::new(0);
+//!         let name = format!("disk-source-{}-{}", std::process::id(), NUMBER.fetch_add(1, SeqCst));
+//!         let dir = std::env::temp_dir().join(name);
+//!         std::fs::create_dir_all(&dir).expect("a directory");
+//!         let fixture = Self { source: DiskSource::new(dir.join("file")), dir };
+//!         let mut bytes = vec![0; LEN as usize];
+//!         fixture.fill(0, &mut bytes);
+//!         std::fs::write(fixture.dir.join("file"), bytes).expect("a file");
+//!         fixture
+//!     }
+//! }
+//!
+//! impl Drop for Disk {
+//!     fn drop(&mut self) { let _ = std::fs::remove_dir_all(&self.dir); }
+//! }
+//!
+//! // The trait has async methods and is used as `dyn Fixture`, so `#[async_trait]` is needed here too.
+//! #[async_trait]
+//! impl Fixture for Disk {
+//!     fn source(&self) -> Arc<dyn RangeSource> { Arc::new(self.source.clone()) }
+//!     fn file_len(&self) -> u64 { LEN }
+//!     /// No two places look alike.
+//!     fn fill(&self, offset: u64, out: &mut [u8]) {
+//!         for (at, byte) in (offset..).zip(out) { *byte = (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8; }
+//!     }
+//!     /// A source without sessions counts its readers, or whatever else must not leak. That the sources themselves are among them does
+//!     /// no harm: two moments are compared.
+//!     fn held(&self) -> Result<u64, NotApplicable> { Ok(Arc::strong_count(&self.source.readers) as u64) }
+//!     fn secrets(&self) -> Vec<String> { Vec::new() }
+//!     async fn arrange(&self, situation: Situation) -> Outcome {
+//!         // Each situation undoes the one before.
+//!         let (file, away) = (self.dir.join("file"), self.dir.join("away"));
+//!         let _ = std::fs::rename(&away, &file);
+//!         self.source.cut_after.store(u64::MAX, SeqCst);
+//!         match situation {
+//!             Situation::Normal => {}
+//!             Situation::Missing => std::fs::rename(&file, &away).expect("it is moved away"),
+//!             Situation::CutAfter(bytes) => self.source.cut_after.store(bytes, SeqCst),
+//!             _ => return Err(NotApplicable::because("a disk has no such situation")),
+//!         }
+//!         Ok(())
+//!     }
+//!     /// Nothing goes on by itself here.
+//!     async fn pause(&self) {}
+//! }
+//!
+//! mod contract {
+//!     use super::*;
+//!     segfetch_source::conformance_tests! { fixture: Disk::new(), runner: block_on }
+//! }
+//! # // The tests that the macro makes are not run in an example.
+//! # fn main() { block_on(segfetch_source::conformance::run_all(&Disk::new())).assert_passed(); }
 //! ```
 
 mod clock;

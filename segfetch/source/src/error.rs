@@ -68,6 +68,10 @@ impl fmt::Display for Phase {
 }
 
 /// A failure of a source. Its text names who did what where, and never a secret.
+///
+/// `{error}` says what was being done, and the message. [`source()`](Error::source) goes on below that: with the [cause](Self::cause), or, if
+/// the message contains the text of one of the causes already, with what is below the last such one. So whoever prints the chain
+/// says nothing twice.
 #[derive(Debug)]
 pub struct SourceError {
     class: ErrorClass,
@@ -96,7 +100,7 @@ impl SourceError {
         self
     }
 
-    /// The same with what caused it.
+    /// The same with what caused it. Its text may be in the message or not.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
@@ -118,6 +122,11 @@ impl SourceError {
         self.code
     }
 
+    /// What caused it, for code; for people it is in the text, or in [`source()`](Error::source).
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.cause.as_deref()
+    }
+
     /// Whether two failures are the same one again: equal class, phase, code and text.
     pub fn is_repeat_of(&self, earlier: &Self) -> bool {
         (self.class, self.phase, self.code) == (earlier.class, earlier.phase, earlier.code)
@@ -133,7 +142,12 @@ impl fmt::Display for SourceError {
 
 impl Error for SourceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+        let first = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
+        let causes = std::iter::successors(first, |&cause| cause.source());
+        match causes.filter(|cause| self.message.contains(&cause.to_string())).last() {
+            Some(said) => said.source(),
+            None => first,
+        }
     }
 }
 
@@ -174,6 +188,43 @@ mod tests {
         assert_eq!(bad.class(), ErrorClass::Permanent);
         let odd = SourceError::io(Phase::Connect, io::Error::other("?"));
         assert_eq!(odd.class(), ErrorClass::Unknown);
+    }
+
+    #[test]
+    fn a_chain_says_each_text_once_whether_the_message_has_that_of_a_cause_or_not() {
+        let system = || io::Error::from_raw_os_error(5);
+        let wrapped = || io::Error::other(Wrapped(system()));
+        for (error, layers) in [
+            (SourceError::new(ErrorClass::Unknown, Phase::Open, "what"), 1),
+            (SourceError::io(Phase::Body, system()), 1),
+            (SourceError::new(ErrorClass::Unknown, Phase::Open, "it broke").with_cause(system()), 2),
+            (SourceError::new(ErrorClass::Unknown, Phase::Open, "it broke").with_cause(wrapped()), 3),
+            // The message has what matters, which is the innermost cause.
+            (SourceError::new(ErrorClass::Unknown, Phase::Open, system().to_string()).with_cause(wrapped()), 1),
+        ] {
+            let caused = error.cause().is_some();
+            let texts: Vec<_> = std::iter::successors(Some(&error as &dyn Error), |&error| error.source())
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(texts.len(), layers, "{texts:?}");
+            let said = texts.join(": ");
+            assert_eq!(said.matches(&system().to_string()).count(), usize::from(caused), "{said}");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Wrapped(io::Error);
+
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the driver failed")
+        }
+    }
+
+    impl Error for Wrapped {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
     }
 
     #[test]

@@ -144,7 +144,9 @@ pub enum DigestAlgorithm {
     Md5,
 }
 
-/// The hash of the whole file, as the server states it.
+/// The hash of the whole file, as the server states it, or as a caller expects it.
+///
+/// The `segfetch` engine computes SHA-256 alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Digest {
@@ -181,9 +183,11 @@ pub struct SourceInfo {
     pub exact_ends: bool,
     /// The last part of the file's name, as bytes that the server gave. Hostile: check before using it as a path.
     pub name: Option<Vec<u8>>,
-    /// When the file was last changed, as seconds since 1970-01-01 UTC and nanoseconds.
+    /// When the file was last changed, as seconds since 1970-01-01 UTC and nanoseconds. Without it, a target that exists is never
+    /// known to be this file.
     pub modified: Option<(i64, u32)>,
-    /// Whole-file digest, if the server states one.
+    /// Whole-file digest, if the server states one. The `segfetch` engine checks a SHA-256 before a file gets its name, unless the
+    /// caller expects another one. Other algorithms are not computed, and ignored; so is any by its readers.
     pub digest: Option<Digest>,
 }
 

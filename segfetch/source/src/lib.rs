@@ -19,8 +19,8 @@
 //!
 //! # Writing a source
 //!
-//! Implement the two traits, then run `conformance` (feature `conformance`) on it: every sentence of the trait
-//! documentation is a test there. [`chunked::ChunkedReader`] turns a stream of [`bytes::Bytes`] into a reader.
+//! Implement the two traits, then [test it](#testing-a-source). [`chunked::ChunkedReader`] turns a stream of [`bytes::Bytes`] into a
+//! reader.
 //!
 //! ```
 //! use std::num::NonZeroUsize;
@@ -65,6 +65,38 @@
 //!     async fn stop(self: Box<Self>) {}
 //! }
 //! ```
+//!
+//! | question | answer |
+//! |---|---|
+//! | may `probe`, `open` and `read` block? | Not for long: all streams of a download are driven by one task, and stand still meanwhile. Reading a local disk with `std::fs` is acceptable. What may wait for longer is async, or runs in the runtime's `spawn_blocking`; then the reader keeps the handle of the call, so that a read that is dropped loses nothing |
+//! | bytes put through [`Space::buf_mut`]? | are put: no further call. [`Step::Bytes`] says how many |
+//! | [`End::Exact`]? | may be ignored, as [`End::Soft`] and [`End::Open`] may. Whoever claims [`SourceInfo::exact_ends`] ends the stream there, with [`Step::End`], and says so in [`Opened::ends_at`] if it is before the end of the file: without that the engine takes the end for that of the file, and asks again |
+//! | an exact end at or before the start? | is not asked for by the engine; take it as [`End::Open`] |
+//! | an end behind the end of the file? | is the end of the file |
+//! | no time of change in [`SourceInfo::modified`]? | then a target that exists is never known to be this file, and is refused (`TargetExists`) unless the caller says otherwise |
+//! | no validator? | then only what arrives twice is compared, and the result is labelled `Unverified` |
+//! | a digest in [`SourceInfo::digest`]? | is checked, if it is a SHA-256 |
+//!
+//! # Testing a source
+//!
+//! The feature `conformance` is this contract as a test suite: every sentence of the trait documentation is a test there.
+//!
+//! ```toml
+//! [dev-dependencies]
+//! segfetch-source = { version = "0.1", features = ["conformance"] }
+//! ```
+//!
+//! ```
+//! # fn main() {}
+//! mod contract {
+//!     use segfetch_source::conformance::{MemorySource, block_on};
+//!     segfetch_source::conformance_tests! { fixture: MemorySource::new(1 << 20), runner: block_on }
+//! }
+//! ```
+//!
+//! In place of `MemorySource`, your [`Fixture`](https://docs.rs/segfetch-source/latest/segfetch_source/conformance/trait.Fixture.html): the
+//! module `conformance` shows one. In place of `block_on`, if your source needs tokio:
+//! `|test| tokio::runtime::Runtime::new().unwrap().block_on(test)`.
 
 pub mod chunked;
 #[cfg(feature = "conformance")]

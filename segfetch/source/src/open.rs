@@ -30,7 +30,7 @@ impl SourceContext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum End {
-    /// Ask the server to end exactly here if it can.
+    /// Ask the server to end exactly here if it can. The engine asks for an end behind the start only.
     Exact(u64),
     /// Probably here, but the engine may read on; do not spend anything on the end.
     Soft(u64),
@@ -77,7 +77,8 @@ impl OpenRequest {
 pub struct Opened {
     /// Offset of the first byte that [`read`](crate::RangeReader::read) will deliver; at most the one asked for.
     pub start: u64,
-    /// Where the stream ends by itself, if that is before the end of the file. Exclusive.
+    /// Where the stream ends by itself, with [`Step::End`], if that is before the end of the file. Exclusive. To be said wherever
+    /// [`End::Exact`] is kept.
     pub ends_at: Option<u64>,
     /// Length of the file as this answer states it.
     pub extent: Extent,
@@ -120,6 +121,6 @@ pub enum Step {
     Bytes(NonZeroUsize),
     /// This many bytes will not come on this stream; what follows lies behind them.
     Skip(NonZeroU64),
-    /// The peer confirmed that the stream is complete.
+    /// The peer confirmed that the stream is complete: at the end of the file, or at [`Opened::ends_at`].
     End,
 }

@@ -32,7 +32,8 @@ impl<'a> Space<'a> {
         n
     }
 
-    /// The space as a [`BufMut`], for readers that can receive into memory without a copy.
+    /// The space as a [`BufMut`], for readers that can receive into memory without a copy. What is put there is put: no further call
+    /// is needed.
     pub fn buf_mut(&mut self) -> impl BufMut + '_ {
         let remaining = self.remaining();
         (&mut *self.buffer).limit(remaining)

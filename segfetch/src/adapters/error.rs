@@ -7,14 +7,16 @@ use segfetch_source::{ErrorClass, SourceError};
 use thiserror::Error;
 
 /// Why bytes of a remote file cannot be read. It travels inside an [`io::Error`], where [`ReadError::of`] finds it.
+///
+/// Texts are divided as those of [`DownloadError`](crate::DownloadError) are.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The source failed in a way that repeating cannot mend.
-    #[error("{0}")]
-    Source(#[source] SourceError),
+    #[error(transparent)]
+    Source(SourceError),
     /// The source failed again and again, for as long as it was to be tried.
-    #[error("no progress for {} s; the last failure was: {last}", .patience.as_secs())]
+    #[error("no progress for {} s", .patience.as_secs())]
     GaveUp {
         /// How long was tried.
         patience: Duration,

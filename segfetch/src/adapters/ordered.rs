@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use self::shared::{Settings, Shared};
 use self::window::Window;
 use super::{ReadCounts, ReadError};
-use crate::engine::{Connections, Event, Integrity, WorkerProgress};
+use crate::engine::{Connections, Event, Integrity, WorkerProgress, chain};
 
 /// Bytes of the window if nothing else is said.
 const WINDOW: usize = 16 << 20;
@@ -98,14 +98,15 @@ impl OrderedStream {
         }
     }
 
-    /// The same with another number of connections; up to [`Connections::AUTO_MOST`] unless said otherwise.
+    /// The same with another number of connections; [`Connections::Auto`] unless said otherwise, which here is
+    /// [`Connections::AUTO_MOST`] at once, or what the server grants.
     #[must_use]
     pub fn connections(mut self, connections: Connections) -> Self {
         self.connections = connections;
         self
     }
 
-    /// The same with another bound of memory in bytes, at least 1 MiB, and 256 KiB for each connection or fewer are used.
+    /// The same with another bound of memory in bytes; 16 MiB unless said otherwise. At least 1 MiB, and 256 KiB for each connection or fewer are used.
     #[must_use]
     pub fn window(mut self, bytes: usize) -> Self {
         self.window = bytes.max(LEAST_WINDOW);
@@ -119,15 +120,16 @@ impl OrderedStream {
         self
     }
 
-    /// The same with another time that may pass without any progress before it fails; 5 minutes unless said otherwise. Waiting for
-    /// a place on a full server does not count.
+    /// The same with another time that may pass without any progress before it fails, from the first contact on; 5 minutes unless
+    /// said otherwise. Waiting for a place on a full server does not count.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
         self
     }
 
-    /// The same with at most so many bytes per second from the network, over all connections; `None` is no limit.
+    /// The same with at most so many bytes per second from the network, over all connections; `None`, as unless said otherwise, is no
+    /// limit.
     #[must_use]
     pub fn rate_limit(self, bytes_per_second: Option<u64>) -> Self {
         self.settings.rate.set(bytes_per_second);
@@ -136,6 +138,9 @@ impl OrderedStream {
 
     /// The same with somebody who is told what happens, at once, and who must not block: [`Event::Probed`], and of single
     /// connections [`Event::Opened`], [`Event::Closed`], [`Event::Retry`] and [`Event::Throttled`]. Of these, a worker is a connection.
+    ///
+    /// A retry is a failure that is tried again; the one that ends it all is returned by the read, and not told. Closings may be told a
+    /// moment after the last byte was read, or after this value was dropped: when the runtime has ended the tasks.
     #[must_use]
     pub fn on_event(mut self, told: impl Fn(Event) + Send + Sync + 'static) -> Self {
         self.settings.on_event = Arc::new(told);
@@ -303,7 +308,7 @@ impl AsyncRead for OrderedStream {
             return Poll::Pending;
         };
         running.lanes.abort_all();
-        this.failed = Some(error.to_string());
+        this.failed = Some(chain(&error));
         Poll::Ready(Err(error.into()))
     }
 }

@@ -162,7 +162,7 @@ impl RemoteFile {
     /// What the server says of the file; asks it if that was not done yet.
     ///
     /// # Errors
-    /// As a read.
+    /// As a read: a [`std::io::Error`] with a [`ReadError`] inside.
     pub async fn info(&mut self) -> io::Result<&SourceInfo> {
         std::future::poll_fn(|cx| self.poll_info(cx)).await?;
         self.info.as_ref().ok_or_else(|| ReadError::UnknownLength.into())

@@ -6,6 +6,7 @@ use segfetch_source::{ErrorClass, SourceError};
 use tokio::time::Instant;
 
 use super::ReadError;
+use crate::engine::chain;
 
 /// First and longest wait before a new attempt.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -54,7 +55,7 @@ impl Retry {
             ErrorClass::Unknown if self.trouble.as_ref().is_none_or(|trouble| !error.is_repeat_of(&trouble.last)) => {
                 None
             }
-            ErrorClass::Changed => return Err(ReadError::Changed { reason: error.to_string() }),
+            ErrorClass::Changed => return Err(ReadError::Changed { reason: chain(&error) }),
             _ => {
                 self.trouble = None;
                 return Err(ReadError::Source(error));

@@ -61,16 +61,17 @@ pub enum StoreError {
         /// What has it.
         kind: FileKind,
     },
-    /// The checkpoint file cannot be read, so it is not known what of the part is right.
-    #[error("the checkpoint file {} is damaged: {reason}; remove it and its part, or ask to start over", path.display())]
+    /// The checkpoint file cannot be read, so it is not known what of the part is right. With [`OnDamage::Restart`](super::OnDamage::Restart)
+    /// everything is fetched anew instead.
+    #[error("the checkpoint file {} is damaged: {reason}; to begin anew, remove it and its part", path.display())]
     CheckpointCorrupt {
         /// The checkpoint file.
         path: PathBuf,
         /// What is wrong with it.
         reason: CorruptJournal,
     },
-    /// The checkpoint file is there, the data is not.
-    #[error("{} is missing, though {} says that it holds data; bring it back, or ask to start over", part.display(), journal.display())]
+    /// The checkpoint file is there, the data is not. With [`OnDamage::Restart`](super::OnDamage::Restart) everything is fetched anew instead.
+    #[error("{} is missing, though {} says that it holds data; bring it back, or remove the checkpoint file to begin anew", part.display(), journal.display())]
     PartMissing {
         /// The missing part.
         part: PathBuf,
@@ -78,7 +79,7 @@ pub enum StoreError {
         journal: PathBuf,
     },
     /// Data is there, the checkpoint file is not, so it is not known what it is.
-    #[error("{} exists without a checkpoint file, so it may belong to another program; remove it, or ask to start over", part.display())]
+    #[error("{} exists without a checkpoint file, so it may belong to another program; remove it, or choose another name", part.display())]
     OrphanPart {
         /// The part.
         part: PathBuf,

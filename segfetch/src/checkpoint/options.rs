@@ -6,7 +6,7 @@
 pub enum Verify {
     /// Nothing.
     Trust,
-    /// The blocks of the last checkpoint (at most 64 of them) and this many others. If one is bad, all blocks are read.
+    /// (default: 16) The blocks of the last checkpoint (at most 64 of them) and this many others. If one is bad, all blocks are read.
     Sample(u32),
     /// Every block.
     Full,
@@ -22,7 +22,7 @@ impl Default for Verify {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDamage {
-    /// Report it and change nothing.
+    /// (default) Report it and change nothing.
     #[default]
     Fail,
     /// Start the download over.
@@ -33,7 +33,7 @@ pub enum OnDamage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IfExists {
-    /// Report it, before the download begins as well as at its end.
+    /// (default) Report it, before the download begins as well as at its end.
     #[default]
     Fail,
     /// Put the new file in its place, at the end and atomically.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::durable::Frozen;
-use super::journal::Journal;
+use super::journal::{Found, Journal};
 use super::names::Names;
 use super::open;
 use super::part::{PartFile, Poison};
@@ -187,6 +187,19 @@ impl JobStore {
     /// the system.
     pub fn open(volume: Arc<dyn Volume>, target: &Path, options: StoreOptions) -> Result<Opened, StoreError> {
         open::open(volume, Names::of(target)?, options)
+    }
+
+    /// Bytes that the journal beside `target` claims; 0 if there is none. Looks at nothing else and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFileName`], [`StoreError::NotRegular`], [`StoreError::CheckpointCorrupt`]; those of the system.
+    pub fn claimed(volume: &dyn Volume, target: &Path) -> Result<u64, StoreError> {
+        let names = Names::of(target)?;
+        match Journal::find(volume, &names)? {
+            Found::Nothing => Ok(0),
+            Found::Whole(found) => Ok(found.1.claims.have().total()),
+            Found::Corrupt(reason) => Err(StoreError::CheckpointCorrupt { path: names.journal, reason }),
+        }
     }
 
     /// The file that the data goes to.

@@ -259,15 +259,17 @@ impl<'a> Drive<'a> {
         self.seat.want(0);
         let mut leaving = Vec::new();
         for lane in std::mem::take(&mut self.lanes) {
-            let worker = lane.worker;
+            let (worker, mut front) = (lane.worker, lane.front);
             match lane.into_remains().await {
                 Remains::Attempt => self.seat.failed(),
                 Remains::Leaving(stop) => leaving.push(tokio::spawn(stop)),
                 Remains::Stream(mut stream, last) => {
                     if let Some((Next::Keep { at, .. }, Outcome::Bytes(units))) = last {
                         self.counts.fetched += units;
-                        stream.cut_to(at + self.kept(worker, units));
+                        front = at + self.kept(worker, units);
+                        stream.cut_to(front);
                     }
+                    self.tell_closed(worker, front);
                     self.write(&mut stream);
                     leaving.push(tokio::spawn(stream.stop()));
                 }

@@ -8,14 +8,18 @@ use thiserror::Error;
 use crate::checkpoint::StoreError;
 
 /// Why a download did not finish. Unless the text says otherwise, what was fetched is kept, and the same call goes on from it.
+///
+/// `{error}` says this layer, [`source()`](std::error::Error::source) the layer below, and nothing is said twice: print the whole chain,
+/// as `anyhow`'s `{:#}` does, to see also what the server or the operating system said. It is so with all errors of this crate and of
+/// [`source`](crate::source).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DownloadError {
     /// The source failed in a way that repeating cannot mend.
-    #[error("{0}")]
-    Source(#[source] SourceError),
+    #[error(transparent)]
+    Source(SourceError),
     /// No progress for as long as [`Download::patience`](crate::Download::patience) says.
-    #[error("no progress for {} s; the last failure was: {last}", .patience.as_secs())]
+    #[error("no progress for {} s", .patience.as_secs())]
     GaveUp {
         /// How long was waited.
         patience: Duration,
@@ -37,29 +41,39 @@ pub enum DownloadError {
         /// Where the server confirmed the end.
         actual: u64,
     },
-    /// The finished file does not have the digest that was asked for. It was not given its name.
+    /// The finished file does not have the digest that was asked for, or that the source states. It was not given its name.
     #[error("the file has the wrong digest: expected {}, found {}", hex(&.expected.bytes), hex(.found))]
     Digest {
-        /// What was asked for.
+        /// What it should have.
         expected: Digest,
         /// What it has.
         found: Vec<u8>,
     },
-    /// A digest was asked for that cannot be computed here.
+    /// A digest was asked for that cannot be computed here: any other than SHA-256, of 32 bytes.
     #[error("only SHA-256 digests can be checked")]
     UnsupportedDigest,
     /// The disk, or something on it.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// It was cancelled; what had arrived is durable.
     #[error("cancelled; {durable} bytes are kept")]
     Cancelled {
-        /// Bytes that the next run need not fetch.
+        /// Bytes that the next run need not fetch. For a download that was still waiting for its turn, those that the journal of
+        /// an earlier run claims.
         durable: u64,
     },
     /// The task that carried the download is gone: the runtime was shut down, or it panicked.
     #[error("the download was interrupted: {0}")]
     Interrupted(String),
+}
+
+/// The texts of an error and of all below it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
+        text += &format!(": {cause}");
+    }
+    text
 }
 
 /// Lower-case hexadecimal.

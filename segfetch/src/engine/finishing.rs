@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use segfetch_source::{SourceInfo, Strength};
+use segfetch_source::{Digest, SourceInfo, Strength};
 
 use super::error::DownloadError;
 use super::progress::{Integrity, Report, Stage};
@@ -23,7 +23,7 @@ impl Run<'_> {
     ) -> Result<Report, DownloadError> {
         let download = &self.cx.download;
         self.cx.set_stage(Stage::Verifying);
-        let sha256 = match &download.expected {
+        let sha256 = match self.expected(Some(info)) {
             None => None,
             Some(expected) => {
                 let part = store.part();
@@ -50,11 +50,22 @@ impl Run<'_> {
         Ok(Report { sha256, ..self.report(path, len, integrity) })
     }
 
-    /// The target is there already.
-    pub(crate) async fn already_there(&mut self, path: &Path, len: u64) -> Result<Report, DownloadError> {
+    /// The digest to check: that of the caller, or else that of the source, if it can be computed.
+    fn expected<'a>(&'a self, info: Option<&'a SourceInfo>) -> Option<&'a Digest> {
+        let stated = || info?.digest.as_ref().filter(|digest| verify::is_supported(digest));
+        self.cx.download.expected.as_ref().or_else(stated)
+    }
+
+    /// The target is there already; `info` is what the server says, if it was asked.
+    pub(crate) async fn already_there(
+        &mut self,
+        path: &Path,
+        len: u64,
+        info: Option<&SourceInfo>,
+    ) -> Result<Report, DownloadError> {
         self.resumed = len;
         let mut sha256 = None;
-        if let Some(expected) = &self.cx.download.expected {
+        if let Some(expected) = self.expected(info) {
             self.cx.set_stage(Stage::Verifying);
             let (volume, path) = (Arc::clone(&self.cx.engine.volume), path.to_owned());
             let found = blocking(move || {

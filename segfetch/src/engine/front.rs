@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::error::DownloadError;
+use super::error::{DownloadError, chain};
 use super::progress::Report;
 use crate::checkpoint::{Epoch, JobStore, PartFile};
 use crate::range_set::RangeSet;
@@ -25,7 +25,7 @@ pub(crate) struct Front {
 pub(crate) enum Outcome {
     /// The file is complete, and has its name.
     Complete { path: PathBuf, len: u64 },
-    /// With the text of the error.
+    /// With the texts of the error.
     Failed(String),
 }
 
@@ -56,7 +56,7 @@ impl Front {
         }
         self.outcome = Some(match result {
             Ok(report) => Outcome::Complete { path: report.path.clone(), len: report.len },
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => Outcome::Failed(chain(error)),
         });
     }
 }

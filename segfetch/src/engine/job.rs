@@ -27,12 +27,14 @@ pub struct Job {
 }
 
 impl Job {
-    /// The latest state, updated about ten times a second.
+    /// The latest state, updated about ten times a second, as a [`tokio::sync::watch::Receiver`]: `changed().await` waits for the next
+    /// one, `borrow()` looks at it, and after the end the last one stays.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
 
-    /// The events: from the very first one on for the first caller, from now on for later ones.
+    /// The events: from the very first one on for the first caller, from now on for later ones. When the
+    /// download is over, all that it told can still be read, and then comes `None`.
     pub fn events(&mut self) -> Events {
         self.first_events.take().unwrap_or_else(|| match self.events.upgrade() {
             Some(sender) => Events(sender.subscribe()),

@@ -27,12 +27,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 pub use control::Control;
 pub use error::DownloadError;
+pub(crate) use error::chain;
 pub(crate) use front::{Front, Outcome};
 pub use job::Job;
 pub use options::{Connections, Download, IfExists, OnChange, Order};
 pub use progress::{Event, Events, Integrity, Progress, Report, Stage, WorkerProgress};
 pub(crate) use rate::RateLimit;
 
+use crate::checkpoint::JobStore;
 use crate::sink::{OsVolume, Volume};
 
 /// Events that a slow listener may be behind.
@@ -45,12 +47,12 @@ pub struct EngineConfig {
     /// Most bytes of received data in memory that are to be written, over all downloads; 16 MiB unless said otherwise, at least
     /// one buffer of 1 MiB. What arrives a second time and is to be compared comes on top: as a rule 64 KiB for each stream.
     pub max_buffer_bytes: usize,
-    /// Threads that write; 2 unless said otherwise.
+    /// Threads that write; 2 unless said otherwise, at least one.
     pub writers: usize,
     /// Downloads that run at once; 64 unless said otherwise, at least one. Each holds two open files, and its connections. Those
     /// that were started later wait their turn, in the order of their start, and have opened nothing yet.
     pub max_running: usize,
-    /// Where files are; the file system unless said otherwise.
+    /// Where files are; the file system ([`OsVolume`]) unless said otherwise.
     pub volume: Arc<dyn Volume>,
 }
 
@@ -80,14 +82,28 @@ struct Inner {
 impl run::Context {
     /// Waits until this download may run. While it is paused it does not wait in the queue.
     async fn turn(&self, wishes: &mut control::Wishes) -> Result<Option<OwnedSemaphorePermit>, DownloadError> {
+        if let Ok(turn) = Arc::clone(&self.engine.turns).try_acquire_owned() {
+            return Ok(Some(turn));
+        }
+        self.set_stage(Stage::Waiting);
         loop {
             tokio::select! {
                 biased;
                 // Never closed, so an error cannot be.
-                turn = Arc::clone(&self.engine.turns).acquire_owned() => return Ok(turn.ok()),
-                () = wishes.interrupted() => self.wait_while_paused(wishes, 0).await?,
+                turn = Arc::clone(&self.engine.turns).acquire_owned() => {
+                    self.set_stage(Stage::Starting);
+                    return Ok(turn.ok());
+                }
+                () = wishes.interrupted() => self.wait_while_paused(wishes, self.claimed().await?).await?,
             }
         }
+    }
+
+    /// Bytes that an earlier run left, as its journal says; nothing is opened to write, and nothing is checked.
+    async fn claimed(&self) -> Result<u64, DownloadError> {
+        let (volume, target) = (Arc::clone(&self.engine.volume), self.download.target.clone());
+        // What stands in the way of reading it is told when the download runs.
+        run::blocking(move || JobStore::claimed(&*volume, &target).unwrap_or(0)).await
     }
 }
 
@@ -95,7 +111,7 @@ impl Engine {
     /// Starts an engine.
     ///
     /// # Errors
-    /// That of the operating system, if it gives no thread.
+    /// The [`std::io::Error`] of the operating system, if it gives no thread.
     pub fn new(config: EngineConfig) -> std::io::Result<Self> {
         Ok(Self(Arc::new(Inner {
             buffers: buffers::Buffers::new(config.max_buffer_bytes),

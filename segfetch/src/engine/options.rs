@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use segfetch_source::{Digest, RangeSource};
 
-use crate::checkpoint::Verify;
+use crate::checkpoint::{OnDamage, Verify};
 
 /// How many connections a download may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connections {
-    /// One at first, and more of them while they make the whole faster, at most [`Connections::AUTO_MOST`].
+    /// (default) One at first, and more of them while they make the whole faster, at most [`Connections::AUTO_MOST`].
     Auto,
-    /// This many, once the first byte has come, unless the server grants fewer.
+    /// This many, once the first byte has come, unless the server grants fewer. 0 counts as 1, and more than
+    /// [`Connections::MOST`] as that.
     Exactly(u16),
 }
 
@@ -36,7 +37,7 @@ impl Connections {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// So that the whole is there soonest, with as few requests as possible.
+    /// (default) So that the whole is there soonest, with as few requests as possible.
     #[default]
     Fastest,
     /// From the front, so that what is read while it arrives comes soonest. Costs more requests.
@@ -47,7 +48,7 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnChange {
-    /// End with [`DownloadError::Changed`](crate::DownloadError::Changed); what was fetched stays.
+    /// (default) End with [`DownloadError::Changed`](crate::DownloadError::Changed); what was fetched stays.
     #[default]
     Fail,
     /// Throw away what was fetched and begin again with the new file.
@@ -58,7 +59,9 @@ pub enum OnChange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IfExists {
-    /// If it has the length and the time of the file on the server, there is nothing to do; otherwise refuse.
+    /// (default) If it has the length and the time of the file on the server, there is nothing to do; otherwise refuse, with
+    /// [`StoreError::TargetExists`](crate::checkpoint::StoreError::TargetExists). A source that says no time of change
+    /// ([`SourceInfo::modified`](crate::source::SourceInfo::modified)) is always refused.
     #[default]
     KeepOrFail,
     /// Replace it, in one step, when the download is complete.
@@ -75,6 +78,7 @@ pub struct Download {
     pub(crate) connections: Connections,
     pub(crate) order: Order,
     pub(crate) on_change: OnChange,
+    pub(crate) on_damage: OnDamage,
     pub(crate) if_exists: IfExists,
     pub(crate) verify: Verify,
     pub(crate) expected: Option<Digest>,
@@ -94,6 +98,7 @@ impl Download {
             connections: Connections::Auto,
             order: Order::default(),
             on_change: OnChange::default(),
+            on_damage: OnDamage::default(),
             if_exists: IfExists::default(),
             verify: Verify::Sample(16),
             expected: None,
@@ -105,49 +110,62 @@ impl Download {
         }
     }
 
-    /// How many connections at once.
+    /// How many connections at once; [`Connections::Auto`] unless said otherwise.
     #[must_use]
     pub fn connections(mut self, connections: Connections) -> Self {
         self.connections = connections;
         self
     }
 
-    /// Which parts come first.
+    /// Which parts come first; [`Order::Fastest`] unless said otherwise.
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    /// What to do when the file on the server has changed.
+    /// What to do when the file on the server has changed; [`OnChange::Fail`] unless said otherwise.
     #[must_use]
     pub fn on_change(mut self, on_change: OnChange) -> Self {
         self.on_change = on_change;
         self
     }
 
-    /// What to do when the target exists.
+    /// What to do when the journal of an earlier run is damaged, or its part is gone; [`OnDamage::Fail`] unless said otherwise, and
+    /// with [`OnDamage::Restart`] everything is fetched anew. Damaged *bytes* are no matter of this: they are found by their
+    /// checksums and fetched again. A part without a journal may belong to another program, and is never overwritten.
+    #[must_use]
+    pub fn on_damage(mut self, on_damage: OnDamage) -> Self {
+        self.on_damage = on_damage;
+        self
+    }
+
+    /// What to do when the target exists; [`IfExists::KeepOrFail`] unless said otherwise.
     #[must_use]
     pub fn if_exists(mut self, if_exists: IfExists) -> Self {
         self.if_exists = if_exists;
         self
     }
 
-    /// How much of the disk is read back when going on.
+    /// How much of the disk is read back when going on; [`Verify::Sample(16)`](Verify::Sample) unless said otherwise.
     #[must_use]
     pub fn verify(mut self, verify: Verify) -> Self {
         self.verify = verify;
         self
     }
 
-    /// The digest that the finished file must have. Only SHA-256 is computed.
+    /// The digest that the finished file must have, or it does not get its name. Only SHA-256 is computed; any other algorithm
+    /// is refused with [`DownloadError::UnsupportedDigest`](crate::DownloadError::UnsupportedDigest) before anything is fetched.
+    ///
+    /// Unless said otherwise it is the SHA-256 that the source states
+    /// ([`SourceInfo::digest`](crate::source::SourceInfo::digest)), if it states one; what it states of other algorithms is ignored.
     #[must_use]
     pub fn expect_digest(mut self, digest: Digest) -> Self {
         self.expected = Some(digest);
         self
     }
 
-    /// Most bytes per second that this download receives; `None` lifts the limit.
+    /// Most bytes per second that this download receives; `None`, as unless said otherwise, is no limit.
     #[must_use]
     pub fn rate_limit(mut self, bytes_per_second: Option<u64>) -> Self {
         self.rate_limit = bytes_per_second;
@@ -163,7 +181,10 @@ impl Download {
     }
 
     /// How long the whole download may make no progress before it gives up; 5 minutes unless said otherwise. A single byte is
-    /// progress. Pauses do not count.
+    /// progress. Pauses do not count, nor does waiting for a place on a full server.
+    ///
+    /// It is so from the first contact on: a server that refuses the connection, or does not answer, is tried again and again for as
+    /// long, told by [`Event::Retry`](crate::Event::Retry). Say less where a person waits for the answer.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -6,7 +6,7 @@ use segfetch_source::{ErrorClass, RangeSource, SourceContext, SourceError, Sourc
 use tokio::time::Instant;
 
 use super::control::Wishes;
-use super::error::DownloadError;
+use super::error::{DownloadError, chain};
 use super::hosts::Seat;
 use super::progress::Event;
 use super::run::Run;
@@ -67,7 +67,7 @@ impl Run<'_> {
             if let ErrorClass::Throttled { retry_after, limit_hint } = error.class() {
                 // The gate says when to try again.
                 self.counts.refusals += 1;
-                self.cx.tell(Event::Throttled { granted: 0, message: error.to_string() });
+                self.cx.tell(Event::Throttled { granted: 0, message: chain(&error) });
                 seat.refused(retry_after, limit_hint);
                 patient_since = Instant::now();
                 continue;
@@ -83,7 +83,7 @@ impl Run<'_> {
                 return Err(DownloadError::GaveUp { patience: self.cx.download.patience, last: Box::new(error) });
             }
             self.counts.retries += 1;
-            let (class, phase, message) = (error.class(), error.phase(), error.to_string());
+            let (class, phase, message) = (error.class(), error.phase(), chain(&error));
             self.cx.tell(Event::Retry { worker: 0, class, phase, message });
             last = Some(error);
             tokio::select! {

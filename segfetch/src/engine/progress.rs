@@ -94,6 +94,8 @@ pub enum Stage {
     /// Asking the server what the file is, and looking at what is on the disk.
     #[default]
     Starting,
+    /// Waiting for its turn, behind [`max_running`](crate::EngineConfig::max_running) others. Nothing is open.
+    Waiting,
     /// Receiving.
     Receiving,
     /// Waiting for [`Job::resume`](crate::Job::resume). No stream is open, and everything that has arrived is durable.
@@ -119,7 +121,7 @@ pub enum Event {
         /// Bytes that had been claimed and were not found intact; they are fetched again.
         damaged: u64,
     },
-    /// A stream started.
+    /// A stream started. Its [`Event::Closed`] comes before the end of the events, however the download ends, unless it was dropped.
     Opened {
         /// The worker.
         worker: u32,
@@ -144,9 +146,9 @@ pub enum Event {
         /// What happened, for people.
         message: String,
     },
-    /// The server admits no more connections for now.
+    /// The server admits no more connections for now. The download waits for that, with those that it has, for as long as it takes.
     Throttled {
-        /// How many it carries.
+        /// Streams of this download that are open now; other downloads may have more from the same server. 0: it waits for its first.
         granted: u16,
         /// What it said.
         message: String,
@@ -195,7 +197,7 @@ impl Events {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Integrity {
-    /// It has the digest that was asked for.
+    /// It has the SHA-256 that was asked for, or that the source states.
     Digest,
     /// The server's validator proves that all parts are of one version.
     Validator,
@@ -229,6 +231,6 @@ pub struct Report {
     pub refusals: u32,
     /// The target was there already, with the length and time of the file on the server: nothing was fetched.
     pub already_complete: bool,
-    /// SHA-256 of the file, if a digest was asked for.
+    /// SHA-256 of the file, if there was one to compare it with.
     pub sha256: Option<[u8; 32]>,
 }

@@ -19,9 +19,7 @@ use super::options::{Connections, Download, IfExists, OnChange, Order};
 use super::progress::{Event, Progress, Report, Stage};
 use super::rate::RateLimit;
 use super::{Inner, random, verify};
-use crate::checkpoint::{
-    FreshJob, Identity, IfExists as StoreIfExists, JobStore, OnDamage, Opened, StoreError, StoreOptions,
-};
+use crate::checkpoint::{FreshJob, Identity, IfExists as StoreIfExists, JobStore, Opened, StoreError, StoreOptions};
 use crate::plan::{self, Config, Planner};
 use crate::range_set::RangeSet;
 
@@ -93,7 +91,7 @@ impl Run<'_> {
         }
         let mut seat = self.cx.engine.hosts.join(download.source.host());
         let local = match self.open_store_unlocked(wishes).await? {
-            Ok(Opened::Finished(finished)) => return self.already_there(&finished.path, finished.len).await,
+            Ok(Opened::Finished(finished)) => return self.already_there(&finished.path, finished.len, None).await,
             Ok(Opened::Fresh(fresh)) => Local::Fresh(fresh),
             Ok(Opened::Resumed(store, recovered)) => {
                 self.resumed = recovered.have.total();
@@ -104,7 +102,7 @@ impl Run<'_> {
                 let info = self.probe(&mut seat, wishes).await?;
                 let metadata = self.cx.engine.volume.metadata(&path).ok().filter(|found| is_copy(found, &info));
                 return match metadata {
-                    Some(metadata) => self.already_there(&path, metadata.len).await,
+                    Some(metadata) => self.already_there(&path, metadata.len, Some(&info)).await,
                     None => Err(StoreError::TargetExists { path }.into()),
                 };
             }
@@ -212,10 +210,7 @@ impl Run<'_> {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut options = StoreOptions::new(job_id, created);
         options.verify = download.verify;
-        options.on_damage = match download.on_change {
-            OnChange::Fail => OnDamage::Fail,
-            OnChange::Restart => OnDamage::Restart,
-        };
+        options.on_damage = download.on_damage;
         options.if_exists = match download.if_exists {
             IfExists::KeepOrFail => StoreIfExists::Fail,
             IfExists::Replace => StoreIfExists::Replace,

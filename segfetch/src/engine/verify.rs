@@ -11,11 +11,12 @@ const PIECE: usize = 1 << 20;
 
 /// Refuses, before anything is fetched, a digest that cannot be checked at the end.
 pub(crate) fn check_supported(expected: &Digest) -> Result<(), DownloadError> {
-    if expected.algorithm == DigestAlgorithm::Sha256 && expected.bytes.len() == 32 {
-        Ok(())
-    } else {
-        Err(DownloadError::UnsupportedDigest)
-    }
+    if is_supported(expected) { Ok(()) } else { Err(DownloadError::UnsupportedDigest) }
+}
+
+/// Whether a digest is one that can be computed.
+pub(crate) fn is_supported(digest: &Digest) -> bool {
+    digest.algorithm == DigestAlgorithm::Sha256 && digest.bytes.len() == 32
 }
 
 /// SHA-256 of the first `len` bytes of whatever `read_at` reads. Blocks for about a second per GiB.

@@ -287,6 +287,22 @@ async fn all_connections_together_keep_to_the_rate() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_failure_that_ends_it_is_returned_and_not_told_as_well() {
+    for class in [ErrorClass::NotFound, ErrorClass::Denied, ErrorClass::Permanent] {
+        for from in [1, 3] {
+            let plan = FailPlan::new().from_open(from, Failure::Refused(class));
+            let source = paced(MemorySource::new(20 * MIB), MIB).with_plan(plan);
+            let (sender, told) = std::sync::mpsc::channel();
+            let mut stream = stream(source, 2).on_event(move |event| drop(sender.send(event)));
+            let (_, result) = read_all(&mut stream).await;
+            assert!(matches!(failure(&result), ReadError::Source(error) if error.class() == class));
+            let retries: Vec<_> = told.try_iter().filter(|event| matches!(event, Event::Retry { .. })).collect();
+            assert!(retries.is_empty(), "{class:?} from open {from}: {retries:?}");
+        }
+    }
+}
+
 /// They would only take from the one that the reader waits for.
 #[tokio::test(start_paused = true)]
 async fn where_the_rate_is_limited_the_reader_gets_all_of_it_and_not_the_part_of_one_connection() {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use segfetch::sink::MemoryVolume;
 use segfetch::source::conformance::MemorySource;
-use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig};
+use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig, Event, Stage};
 
 use crate::unruly::{Mood, Unruly};
-use crate::world::MIB;
+use crate::world::{MIB, World, download, tapped};
 
 fn engine(volume: &Unruly, adjust: impl FnOnce(&mut EngineConfig)) -> Engine {
     let mut config = EngineConfig::default();
@@ -90,4 +91,39 @@ async fn a_download_that_waits_its_turn_has_done_nothing_and_can_be_cancelled() 
     assert_eq!((second.counters().opens, volume.below.read(name(2).with_extension("part")).is_none()), (0, true));
     volume.set(Mood::Good);
     running.join().await.expect("it succeeds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_waits_its_turn_says_so_and_what_an_earlier_run_has_left() {
+    let volume = Arc::new(MemoryVolume::new());
+    let mut config = EngineConfig::default();
+    config.volume = Arc::<MemoryVolume>::clone(&volume);
+    config.max_running = 1;
+    let world = World { volume, engine: Engine::new(config).expect("threads") };
+    let (source, tap) = tapped(MemorySource::new(64 * MIB), 4 * MIB);
+    let job = world.run_until_durable(download(&source, 2), &tap, 8 * MIB).await;
+    job.cancel();
+    let Err(DownloadError::Cancelled { durable: left }) = job.join().await else { panic!("it was cancelled") };
+    assert!(left >= 8 * MIB);
+
+    let running = world.engine.start(Download::new(source.clone(), name(1)));
+    running.progress().wait_for(|now| now.stage == Stage::Receiving).await.expect("it runs");
+    let mut waiting = world.engine.start(download(&source, 2));
+    let mut events = waiting.events();
+    waiting.progress().wait_for(|now| now.stage == Stage::Waiting).await.expect("it is not its turn");
+    waiting.pause();
+    let paused = events.next().await;
+    assert!(matches!(paused, Some(Event::Paused { durable }) if durable == left), "{paused:?}");
+    waiting.resume();
+    waiting.progress().wait_for(|now| now.stage == Stage::Waiting).await.expect("it waits again");
+    waiting.cancel();
+    let cancelled = waiting.join().await;
+    assert!(matches!(cancelled, Err(DownloadError::Cancelled { durable }) if durable == left), "{cancelled:?}");
+
+    let next = world.engine.start(download(&source, 2));
+    next.progress().wait_for(|now| now.stage == Stage::Waiting).await.expect("it is not its turn");
+    tap.open();
+    running.join().await.expect("it succeeds");
+    let report = next.join().await.expect("its turn has come");
+    assert_eq!(report.resumed, left);
 }

@@ -3,13 +3,16 @@
 mod bounds;
 mod changes;
 mod crowds;
+mod digests;
 mod downloads;
 mod drips;
+mod events;
 mod failures;
 mod interruptions;
 mod limits;
 mod pauses;
 mod scheduling;
 mod storage;
+mod texts;
 mod unruly;
 mod world;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use segfetch::checkpoint::StoreError;
 use segfetch::sink::MemoryVolume;
 use segfetch::source::conformance::MemorySource;
-use segfetch::{Download, DownloadError, Engine, EngineConfig};
+use segfetch::{Download, DownloadError, Engine, EngineConfig, OnChange, OnDamage};
 
 use crate::unruly::{Folding, Mood, Unruly};
 use crate::world::{MIB, World, download, other_content, tapped, target};
@@ -54,6 +54,28 @@ async fn after_a_failed_sync_nothing_since_the_last_good_one_is_believed_even_if
     let report = world.run(download(&source, 3)).await.0.expect("it goes on");
     assert!(report.resumed <= durable + 4 * MIB, "{report:?}, {durable}");
     world.assert_copy(&source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_journal_is_an_error_until_it_is_asked_to_begin_anew_and_a_foreign_part_always_is() {
+    let source = MemorySource::new(4 * MIB);
+    let (part, journal) = (target().with_extension("part"), target().with_extension("part.sfj"));
+    let world = World::new();
+    world.volume.write(&part, vec![1; 100]);
+    world.volume.write(&journal, vec![2; 1000]);
+    for on_change in [OnChange::Fail, OnChange::Restart] {
+        let refused = world.run(download(&source, 2).on_change(on_change)).await.0;
+        let corrupt = matches!(refused, Err(DownloadError::Store(StoreError::CheckpointCorrupt { .. })));
+        assert!(corrupt, "{on_change:?}: {refused:?}");
+    }
+    world.run(download(&source, 2).on_damage(OnDamage::Restart)).await.0.expect("it begins anew");
+    world.assert_copy(&source);
+
+    let world = World::new();
+    world.volume.write(&part, vec![1; 100]);
+    let foreign = world.run(download(&source, 2).on_damage(OnDamage::Restart)).await.0;
+    assert!(matches!(foreign, Err(DownloadError::Store(StoreError::OrphanPart { .. }))), "{foreign:?}");
+    assert_eq!(world.volume.read(&part), Some(vec![1; 100]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,6 +60,7 @@ async fn a_530_is_about_the_password_unless_the_account_was_let_in_before_or_it_
         assert_eq!(is_limit(&error), limit, "{error}");
         assert_eq!(error.class() == ErrorClass::Denied, !limit, "{error}");
         assert_eq!(error.code(), Some(530));
+        assert_eq!(error.to_string().contains("user or password"), !limit, "{error}");
         assert_eq!(server.connections(), 1, "a refused password is not tried again");
         if text.contains("(4)") {
             assert_eq!(error.class(), ErrorClass::LimitReached { retry_after: None, limit_hint: Some(4) });
@@ -71,6 +72,19 @@ async fn a_530_is_about_the_password_unless_the_account_was_let_in_before_or_it_
         let _held = client.prepare(&path).await.unwrap();
         assert!(is_limit(&client.prepare(&path).await.unwrap_err()), "{text}: this account has been let in");
     }
+}
+
+#[tokio::test]
+async fn a_530_behind_the_password_is_a_refused_account_and_named_so() {
+    let hi = Script::new().send("220 hi\r\n").serve_until("TYPE").send("530 Log in with USER and PASS first.\r\n");
+    let server = HostileServer::start([hi.serve()]).unwrap();
+    let (client, path, _) = connect(&format!("ftp://u:wrong@{}/f", server.addr()));
+    let error = client.probe(&path).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Denied);
+    assert_eq!(
+        error.to_string(),
+        "the server refuses this user or password, and says: 530 Log in with USER and PASS first."
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use super::super::ReadError;
 use super::super::source;
 use super::shared::{Carried, Shared, retry_of};
 use super::window::{Claim, Segment};
-use crate::engine::Event;
+use crate::engine::{Event, chain};
 
 /// Most bytes of one read.
 const PIECE: usize = 64 << 10;
@@ -279,7 +279,7 @@ impl Shared {
                     let (until, granted) = state.refused(lane, retry_after, Instant::now());
                     event = match granted {
                         Some(0) => Some(retry_of(lane, &error)),
-                        granted => granted.map(|granted| Event::Throttled { granted, message: error.to_string() }),
+                        granted => granted.map(|granted| Event::Throttled { granted, message: chain(&error) }),
                     };
                     Ok(Some(until))
                 }

@@ -14,7 +14,7 @@ use super::super::ReadError;
 use super::super::retry::Retry;
 use super::super::source;
 use super::window::{Segment, Window};
-use crate::engine::{Event, RateLimit, WorkerProgress};
+use crate::engine::{Event, RateLimit, WorkerProgress, chain};
 
 /// How long a lane rests that the server has no place for, if the server does not say.
 const REST: Duration = Duration::from_secs(30);
@@ -254,7 +254,7 @@ fn number(lane: usize) -> u32 {
 
 pub(super) fn retry_of(lane: usize, error: &SourceError) -> Event {
     let (class, phase) = (error.class(), error.phase());
-    Event::Retry { worker: number(lane), class, phase, message: error.to_string() }
+    Event::Retry { worker: number(lane), class, phase, message: chain(error) }
 }
 
 impl fmt::Debug for Shared {

@@ -3,7 +3,7 @@
 use segfetch_source::{ErrorClass, Phase, SourceError};
 
 use super::Drive;
-use crate::engine::error::DownloadError;
+use crate::engine::error::{DownloadError, chain};
 use crate::engine::progress::Event;
 use crate::plan::{Failure, GiveUp, Input, WorkerId};
 
@@ -24,7 +24,7 @@ impl Drive<'_> {
         self.counts.refusals += 1;
         self.seat.refused(retry_after, limit_hint);
         let granted = u16::try_from(streams).unwrap_or(u16::MAX);
-        self.tell(Event::Throttled { granted, message: error.to_string() });
+        self.tell(Event::Throttled { granted, message: chain(&error) });
         self.last_error = Some(error);
         self.plan(Input::Failed { worker, failure: Failure::Throttled });
         Ok(())
@@ -38,11 +38,11 @@ impl Drive<'_> {
             ErrorClass::Unknown if !self.last_error.as_ref().is_some_and(|last| error.is_repeat_of(last)) => {
                 Failure::Transient
             }
-            ErrorClass::Changed => return Err(DownloadError::Changed { reason: error.to_string() }),
+            ErrorClass::Changed => return Err(DownloadError::Changed { reason: chain(&error) }),
             _ => return Err(DownloadError::Source(error)),
         };
         self.counts.retries += 1;
-        let (class, phase, message) = (error.class(), error.phase(), error.to_string());
+        let (class, phase, message) = (error.class(), error.phase(), chain(&error));
         self.tell(Event::Retry { worker: u32::from(worker.0), class, phase, message });
         self.last_error = Some(error);
         self.plan(Input::Failed { worker, failure });

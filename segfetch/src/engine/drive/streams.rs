@@ -52,8 +52,8 @@ impl Drive<'_> {
                 self.not_opened = 0;
                 self.lanes[index].put_back(stream);
                 self.lanes[index].front = opened.start;
-                self.check_identity(&opened)?;
                 self.tell(Event::Opened { worker: u32::from(worker.0), start: opened.start });
+                self.check_identity(&opened)?;
                 let (start, ends_at, extent) = (opened.start, opened.ends_at, opened.extent.known());
                 self.plan(Input::Opened { worker, start, ends_at, extent });
             }
