@@ -50,7 +50,7 @@ struct Options {
     /// Only these scenarios, or families of them: slow-100, cpu
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only the tools with these names, or names that begin with one of these and a blank: segfetch, "aria2 -x 8 tuned"
+    /// Only the tools with these names, or names that go on after one of these: segfetch, "aria2 -x 8 tuned"
     #[arg(long, value_delimiter = ',')]
     tools: Vec<String>,
     /// Name the scenarios and their command lines, and do nothing
@@ -86,10 +86,10 @@ fn measure(options: &Options) -> io::Result<()> {
     let scale = Scale { seconds: options.seconds.max(1), cpu: options.cpu_mib.max(1) << 20 };
     let mut scenarios = scenario::all(&tools(options), scale, &absolute(&options.bytehaul));
     if !options.only.is_empty() {
-        scenarios.retain(|scenario| options.only.iter().any(|name| begins(&scenario.id, name, '-')));
+        scenarios.retain(|scenario| options.only.iter().any(|name| begins(&scenario.id, name, &['-'])));
     }
     if !options.tools.is_empty() {
-        let meant = |tool: &tools::Tool| options.tools.iter().any(|name| begins(&tool.label, name, ' '));
+        let meant = |tool: &tools::Tool| options.tools.iter().any(|name| begins(&tool.label, name, &[' ', ',']));
         scenarios.iter_mut().for_each(|scenario| scenario.tools.retain(meant));
     }
     if options.list {
@@ -115,8 +115,8 @@ fn measure(options: &Options) -> io::Result<()> {
 }
 
 /// `cpu` means `cpu-1` and `cpu-16`; `cpu-1` means itself.
-fn begins(id: &str, name: &str, joint: char) -> bool {
-    id.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(joint))
+fn begins(id: &str, name: &str, joints: &[char]) -> bool {
+    id.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(joints))
 }
 
 /// Every tool once per round; each round begins with another tool, and has its own bare reader.
