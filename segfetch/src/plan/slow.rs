@@ -10,9 +10,10 @@ use super::{Access, WorkerId};
 /// After so many round trips without a unit, and at least so long, a stream is silent: nothing is expected of it.
 const SILENT_ROUND_TRIPS: f64 = 4.0;
 const SILENT_AFTER: f64 = 2.0;
-/// After so many, and at least so long, it is replaced, if others are not silent.
+/// After so many, and at least so long, it is replaced, if others are not silent; longer where one has been replaced before.
 const DEAD_ROUND_TRIPS: f64 = 10.0;
-const DEAD_AFTER: f64 = 15.0;
+const DEAD_AFTER: f64 = 5.0;
+const DEAD_AGAIN_AFTER: f64 = 15.0;
 /// A stream is slow below this part of what is usual...
 const SLOW: f64 = 0.25;
 /// ...and is replaced if it stays so for this long. No other one is replaced for as long, nor one in the same slot, for which
@@ -45,6 +46,8 @@ impl Planner {
             return;
         }
         if let Some(dead) = self.find_dead(now) {
+            let slot = self.slot_mut(dead);
+            slot.replaced = slot.replaced.saturating_add(1);
             self.release(now, dead);
         }
         if let Some(slow) = self.find_slow(now) {
@@ -63,8 +66,12 @@ impl Planner {
         };
         let others_go_on =
             |worker, quiet| self.streams().any(|(other, stream)| other != worker && brought_since(quiet, stream));
-        let dead = |stream: &Stream| stream.is_busy() && self.outlasts(stream, DEAD_ROUND_TRIPS, DEAD_AFTER);
-        let mut dead = self.streams().filter(|(_, stream)| dead(stream));
+        let dead = |worker: WorkerId, stream: &Stream| {
+            let first = self.slots.get(usize::from(worker.0)).is_some_and(|slot| slot.replaced == 0);
+            let seconds = if first { DEAD_AFTER } else { DEAD_AGAIN_AFTER };
+            stream.is_busy() && self.outlasts(stream, DEAD_ROUND_TRIPS, seconds)
+        };
+        let mut dead = self.streams().filter(|(worker, stream)| dead(*worker, stream));
         dead.find(|(worker, stream)| others_go_on(*worker, stream.quiet)).map(|(worker, _)| worker)
     }
 
