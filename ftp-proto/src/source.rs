@@ -108,7 +108,7 @@ impl FtpSource {
         let now = validator::of(facts);
         let differs = |expected| self.compare(expected, &now) == Sameness::Different;
         if request.expect.as_ref().is_some_and(differs) {
-            return Err(SourceError::new(ErrorClass::Changed, Phase::Open, "the file on the server has changed"));
+            return Err(SourceError::new(ErrorClass::Changed, Phase::Open, "its length or time is another one"));
         }
         let start = request.start;
         if let Some(size) = facts.size

@@ -60,11 +60,11 @@ pub enum ConnectError {
         limit_hint: Option<u16>,
     },
     /// The server does not let this account in.
-    #[error("{}: {reply}", refused(*step, reply))]
+    #[error("{}", denied(*step, reply))]
     Denied {
         /// The step that was refused.
         step: Awaited,
-        /// What the server said.
+        /// What the server said. The text of the error has it only where it is about the login.
         reply: Reply,
     },
     /// The server is not ready for anybody.
@@ -293,13 +293,17 @@ fn class_of_io(kind: io::ErrorKind) -> ErrorClass {
     }
 }
 
-/// Behind `PASS`, 530 is about the account as well, whatever command it answers.
+/// Behind `PASS`, 530 is about the account as well, whatever command it answers; its words are about that command.
 ///
-/// Observed: pyftpdlib keeps back its answer to a wrong password, and says to what came behind it that nobody is logged in.
-fn refused(step: Awaited, reply: &Reply) -> String {
-    match reply.code.get() {
-        530 => "the server refuses this user or password, and says".to_owned(),
-        _ => format!("the server refuses the login at {}", step.verb()),
+/// Observed: pyftpdlib keeps back its answer to a wrong password, and says `530 Log in with USER and PASS first.` to what came
+/// behind it.
+fn denied(step: Awaited, reply: &Reply) -> String {
+    match (reply.code.get(), step) {
+        (530, Awaited::Command("USER" | "PASS" | "ACCT")) => {
+            format!("the server refuses this user or password, and says: {reply}")
+        }
+        (530, Awaited::Command(_)) => "the server refuses this user or password (530)".to_owned(),
+        _ => format!("the server refuses the login at {}: {reply}", step.verb()),
     }
 }
 

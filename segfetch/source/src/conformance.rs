@@ -260,6 +260,12 @@ pub trait Fixture: Send + Sync {
 }
 
 /// How the server behaves. Sentences arrange what they are about.
+///
+/// A situation is about what is asked for from now on. Streams that are running go on as they were, except in
+/// [`SessionsDie`](Self::SessionsDie); the suite has some only there and in [`Full`](Self::Full), where it just stops them.
+///
+/// Probes fail in [`Missing`](Self::Missing) and [`Denied`](Self::Denied), as opens do, and are answered in all others, though in
+/// [`Full`](Self::Full) and [`Unanswered`](Self::Unanswered) the suite does not need the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Situation {
@@ -284,7 +290,7 @@ pub enum Situation {
     SilentAfter(u64),
     /// Every byte of a new stream comes, the confirmation of its end does not, and the connection is kept.
     Unconfirmed,
-    /// A request for a stream is received and not answered.
+    /// A request for a stream is received and not answered. A probe may be.
     Unanswered,
     /// The streams that are running now have lost their sessions; what is asked for later is served.
     SessionsDie,
@@ -366,7 +372,35 @@ macro_rules! __conformance_sentences {
 /// sources that need no runtime. Put each call into a module of its own.
 ///
 /// A sentence that does not apply passes, and prints why. To notice when one stops applying, compare
-/// [`Report::not_applicable`](crate::conformance::Report::not_applicable) with what you expect in one more test.
+/// [`Report::not_applicable`](crate::conformance::Report::not_applicable) with what you expect in one more test:
+///
+/// | where there is | these do not apply |
+/// |---|---|
+/// | no claim of [`exact_ends`](crate::SourceInfo::exact_ends) | `exact_ends_are_kept_where_claimed` |
+/// | no [`ends_at`](crate::Opened::ends_at) | `a_stated_end_is_where_the_stream_ends` |
+/// | no [`Skip`](crate::Step::Skip) in the first 4 MiB | `what_follows_a_skip_lies_behind_it` |
+/// | no read that has to wait | `a_dropped_read_loses_no_byte` |
+/// | no [`host`](crate::RangeSource::host) | `the_host_is_known_before_anybody_is_asked` |
+/// | no validator | `equal_content_compares_same`, and the two of `Replaced` |
+/// | no random access | `a_start_at_the_length_ends_at_once`, `a_start_beyond_the_length_is_a_typed_error`; and those that come to the end of the file, if it is longer than 16 MiB |
+/// | one stream at a time | `parallel_streams_do_not_mix` |
+/// | no secret | `labels_debug_and_errors_hold_no_secret` |
+/// | nothing that can be counted as [`held`](crate::conformance::Fixture::held) | the six about what is given back or leaks |
+///
+/// A fixture that has no such [`Situation`](crate::conformance::Situation) leaves out:
+///
+/// | situation | these do not apply |
+/// |---|---|
+/// | `Replaced` | `a_changed_file_is_told_by_the_validator`, `an_expectation_known_not_to_hold_is_changed` |
+/// | `Missing` | `a_missing_file_is_not_found` |
+/// | `Denied` | `a_refused_account_is_denied` |
+/// | `Full` | `a_full_server_is_throttled_and_never_waited_for` |
+/// | `NoRanges` | `a_server_that_cannot_start_there_is_range_not_supported`, with random access |
+/// | `CutAfter` | `a_bare_end_of_file_is_transient`, `a_failed_stream_gives_everything_back`; without `Unconfirmed` also `end_is_said_only_after_the_peer_confirmed` |
+/// | `Trickle`, `Unconfirmed` | none; they try more |
+/// | `SilentAfter` | `silence_in_the_body_is_left_to_the_engine` |
+/// | `Unanswered` | `open_resolves_when_the_server_has_accepted_and_not_before` |
+/// | `SessionsDie` | `hold_resolves_when_the_session_is_lost` |
 ///
 /// ```
 /// # fn main() {}

@@ -22,6 +22,16 @@
 //! Implement the two traits, then [test it](#testing-a-source). [`chunked::ChunkedReader`] turns a stream of [`bytes::Bytes`] into a
 //! reader.
 //!
+//! A program that uses `segfetch` finds this crate in it, as `segfetch::source`; only a protocol crate, and tests with the feature
+//! `conformance`, depend on it by name.
+//!
+//! ```toml
+//! [dependencies]
+//! segfetch-source = "0.1"     # or segfetch = "0.1"
+//! async-trait = "0.1"
+//! bytes = "1"                 # for ChunkedReader, and for Space::buf_mut
+//! ```
+//!
 //! ```
 //! use std::num::NonZeroUsize;
 //! use async_trait::async_trait;

@@ -16,6 +16,8 @@ enum Wish {
 
 /// Pauses, resumes and cancels a [`Job`](crate::Job) from elsewhere, also while somebody waits in
 /// [`join`](crate::Job::join). A clone is another handle of the same job.
+///
+/// Repeated calls, and calls that cross each other, are harmless: the last one counts, and nothing undoes [`cancel`](Self::cancel).
 #[derive(Clone, Debug)]
 pub struct Control(watch::Sender<Wish>);
 

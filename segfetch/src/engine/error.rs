@@ -15,7 +15,11 @@ use crate::checkpoint::StoreError;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DownloadError {
-    /// The source failed in a way that repeating cannot mend.
+    /// The source failed in a way that repeating cannot mend, or twice running in the same way for a reason that it cannot sort
+    /// ([`ErrorClass::Unknown`](crate::source::ErrorClass::Unknown)).
+    ///
+    /// So it is with a host whose name cannot be looked up, without a network too: `ftp-proto` tells that with
+    /// [`Phase::Resolve`](crate::source::Phase::Resolve).
     #[error(transparent)]
     Source(SourceError),
     /// No progress for as long as [`Download::patience`](crate::Download::patience) says.
@@ -30,7 +34,7 @@ pub enum DownloadError {
     /// The file on the server is not the one that was begun.
     #[error("the file on the server has changed ({reason}); what was fetched of the old one is kept")]
     Changed {
-        /// How it was noticed.
+        /// What differs, or, where that is not known, how it was noticed.
         reason: String,
     },
     /// The server delivered another number of bytes than it had announced.

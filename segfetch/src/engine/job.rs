@@ -27,8 +27,12 @@ pub struct Job {
 }
 
 impl Job {
-    /// The latest state, updated about ten times a second, as a [`tokio::sync::watch::Receiver`]: `changed().await` waits for the next
-    /// one, `borrow()` looks at it, and after the end the last one stays.
+    /// The latest state, as a [`tokio::sync::watch::Receiver`]: `changed().await` waits for the next one, `borrow()` looks at it, and
+    /// after the end the last one stays.
+    ///
+    /// In [`Stage::Receiving`](crate::Stage::Receiving) there is a new one at most ten times a second, and beside that one for each
+    /// change of [`stage`](crate::Progress::stage): a download that is paused, or waits, sends one and then none. So whoever shows
+    /// only some of them must pass over none whose stage differs from the last.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
@@ -56,6 +60,9 @@ impl Job {
     /// Asks the download to close its streams, to make everything durable that has arrived, and to wait for
     /// [`resume`](Job::resume). Returns at once; [`Stage::Paused`](crate::Stage::Paused) and
     /// [`Event::Paused`](crate::Event::Paused) tell when it is done.
+    ///
+    /// Calls that are repeated, or cross each other, are harmless: the last one counts. A pause that is over before it has begun
+    /// may be told by nothing, so do not wait for [`Event::Paused`](crate::Event::Paused) after a `resume`.
     ///
     /// Meanwhile other downloads of the engine can have its connections, and no patience is spent. It keeps its files locked,
     /// and its place among [`max_running`](crate::EngineConfig::max_running). What is complete is finished nevertheless, and a

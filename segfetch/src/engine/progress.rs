@@ -8,10 +8,12 @@ use tokio::sync::broadcast;
 use crate::plan::Snapshot;
 
 /// The state of a download at one moment. Only the latest one is kept.
+///
+/// Where nothing is fetched, because the file was there already, only the stage is ever told: the rest is in the [`Report`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Length of the file in bytes, once it is known.
+    /// Length of the file in bytes, once it is known and something is fetched; else it is in [`Report::len`].
     pub total: Option<u64>,
     /// Bytes that survive a power loss. `durable <= written <= received`.
     pub durable: u64,
@@ -112,9 +114,10 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The server said what the file is.
+    /// The server said what the file is. Comes again after [`Event::Restarted`], and not at all where the
+    /// target is [complete already](Report::already_complete).
     Probed(Box<SourceInfo>),
-    /// An earlier run left something to go on from.
+    /// An earlier run left something to go on from. The disk is looked at first, so this comes before [`Event::Probed`].
     Resumed {
         /// Bytes that need not be fetched again.
         have: u64,
@@ -160,12 +163,12 @@ pub enum Event {
         /// What the syncs took.
         took: Duration,
     },
-    /// It is [paused](crate::Job::pause): no stream is open any more.
+    /// It is [paused](crate::Job::pause): no stream is open any more. Not told of a pause that was over before it had begun.
     Paused {
         /// Bytes of the file that are durable: all that have arrived.
         durable: u64,
     },
-    /// The pause is over.
+    /// The pause that was told is over.
     Continued,
     /// The file on the server has changed; everything is fetched anew.
     Restarted {
@@ -204,6 +207,8 @@ pub enum Integrity {
     /// It came in one stream.
     OneStream,
     /// The server gives nothing strong to recognise the file by. Lengths, times and all compared overlaps agree.
+    ///
+    /// Also that of a file which was [there already](Report::already_complete) and has no digest to be compared with.
     Unverified,
 }
 
@@ -221,7 +226,7 @@ pub struct Report {
     pub resumed: u64,
     /// From start to end.
     pub elapsed: Duration,
-    /// How it is known to be right.
+    /// How it is known to be right; what was [there already](Self::already_complete), by what this run compared.
     pub integrity: Integrity,
     /// Streams opened.
     pub opens: u32,
@@ -229,7 +234,11 @@ pub struct Report {
     pub retries: u32,
     /// Connections that the server refused for being too many.
     pub refusals: u32,
-    /// The target was there already, with the length and time of the file on the server: nothing was fetched.
+    /// The target was there already, with the length and time of the file on the server, or an earlier run had completed it and was
+    /// interrupted right then: nothing was fetched.
+    ///
+    /// Its bytes were looked at only if there is a digest to compare them with; otherwise it is [`Integrity::Unverified`]. There may
+    /// have been no [`Event::Probed`], and [`Progress`] stayed empty.
     pub already_complete: bool,
     /// SHA-256 of the file, if there was one to compare it with.
     pub sha256: Option<[u8; 32]>,

@@ -146,8 +146,11 @@ impl Run<'_> {
             let now = self.probe(&mut seat, wishes).await?;
             // Bytes differ, none of them is from before a pause or of an earlier run, and the server says that it is the same
             // file: it cannot be trusted to start where it is asked to, so take it in one stream.
-            let same = self.changed(&info, &now).is_none();
+            let difference = self.changed(&info, &now);
+            let same = difference.is_none();
             let lies = !told && !self.ranges_lie && self.resumed == 0 && !self.paused && same;
+            // A source that refuses to open another file may say no more than that it is one; its two answers say what differs.
+            let reason = difference.filter(|_| told).unwrap_or(reason);
             if self.restarts >= MOST_RESTARTS || (same && !lies && self.restarts > 0) {
                 let reason = format!("{reason}; beginning again did not help");
                 return Err(DownloadError::Changed { reason });

@@ -61,6 +61,7 @@ async fn a_530_is_about_the_password_unless_the_account_was_let_in_before_or_it_
         assert_eq!(error.class() == ErrorClass::Denied, !limit, "{error}");
         assert_eq!(error.code(), Some(530));
         assert_eq!(error.to_string().contains("user or password"), !limit, "{error}");
+        assert!(error.to_string().contains(text), "the answer to PASS is quoted: {error}");
         assert_eq!(server.connections(), 1, "a refused password is not tried again");
         if text.contains("(4)") {
             assert_eq!(error.class(), ErrorClass::LimitReached { retry_after: None, limit_hint: Some(4) });
@@ -75,16 +76,14 @@ async fn a_530_is_about_the_password_unless_the_account_was_let_in_before_or_it_
 }
 
 #[tokio::test]
-async fn a_530_behind_the_password_is_a_refused_account_and_named_so() {
+async fn a_530_behind_the_password_is_a_refused_account_and_its_words_are_not_quoted() {
     let hi = Script::new().send("220 hi\r\n").serve_until("TYPE").send("530 Log in with USER and PASS first.\r\n");
     let server = HostileServer::start([hi.serve()]).unwrap();
     let (client, path, _) = connect(&format!("ftp://u:wrong@{}/f", server.addr()));
     let error = client.probe(&path).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Denied);
-    assert_eq!(
-        error.to_string(),
-        "the server refuses this user or password, and says: 530 Log in with USER and PASS first."
-    );
+    assert_eq!(error.to_string(), "the server refuses this user or password (530)");
+    assert_eq!(error.code(), Some(530));
 }
 
 #[tokio::test]
