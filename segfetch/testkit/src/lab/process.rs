@@ -57,13 +57,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Stopped, the server cannot fork another session while its sessions are listed. (vsftpd's sessions have left the group.)
-        let server = self.server();
-        if let Some(server) = server {
-            signal(server, Signal::STOP);
-        }
+        // Stopped, none of them can fork another one: vsftpd's sessions fork once more after the login, and have left the group.
         let mut all = BTreeSet::from([self.guard.id()]);
-        descendants(self.guard.id(), &mut all);
+        while stop_descendants(self.guard.id(), &mut all) {}
         all.iter().for_each(|&pid| signal(pid, Signal::KILL));
         let _ = self.guard.wait();
         // Only then are the ports free. A killed process that cannot go is stuck in the kernel: nothing to be gained by waiting longer.
@@ -91,12 +87,17 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
     listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-fn descendants(pid: u32, into: &mut BTreeSet<u32>) {
+/// Stops the descendants of a process and adds them to those that are known. False if there is no other than those.
+fn stop_descendants(pid: u32, known: &mut BTreeSet<u32>) -> bool {
+    let mut found = false;
     for child in children(pid) {
-        if into.insert(child) {
-            descendants(child, into);
+        if known.insert(child) {
+            signal(child, Signal::STOP);
+            found = true;
         }
+        found |= stop_descendants(child, known);
     }
+    found
 }
 
 /// Gone, or a zombie that its parent has not looked at.
