@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::ReadError;
 use crate::engine::chain;
+use crate::plan::doubled;
 
 /// First and longest wait before a new attempt.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -43,7 +44,7 @@ impl Retry {
 
     /// How long to wait after so many failures in a row.
     pub(super) fn backoff(failures: u32) -> Duration {
-        BACKOFF.0.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF.1)
+        doubled(BACKOFF.0, failures.saturating_sub(1), BACKOFF.1)
     }
 
     /// When to try again, if that can help. After an error the next failure counts as the first.

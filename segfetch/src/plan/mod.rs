@@ -56,6 +56,7 @@ use std::time::{Duration, Instant};
 
 pub use gate::{GateConfig, GateInput, GateOutput, HostGate, JobId};
 pub use planner::Planner;
+pub(crate) use retry::doubled;
 pub use segfetch_source::{Access, End};
 
 /// One slot for a stream, numbered from 0; the same slot is used again for later streams of the job.

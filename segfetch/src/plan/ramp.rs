@@ -1,11 +1,11 @@
 //! How many workers are worth having.
 //!
 //! ```text
-//!             rate is steady             more arrived: what did it gain?
-//!   level ------------------> trial ------------------------------------> level, with more workers
-//!     ^                         |
-//!     |       a pause           | little or nothing
-//!     +------------------------ hold, with as many as before
+//!          rate is steady          more arrived          they made it faster
+//!   level ----------------> trial --------------> proof ---------------------> trial, of more workers
+//!                             ^                     |
+//!                             |      a pause        | little or nothing
+//!                             +------------------- hold, with as many as before
 //! ```
 //! The set-up of a trial's streams is the time in which the rate before it is measured, so that little is lost to measuring. A
 //! window in which streams came or went says nothing. A trial that failed costs nothing either: what it opened goes on, and is

@@ -32,7 +32,7 @@ impl Jitter {
 }
 
 /// `first`, doubled `times` times, at most `cap`.
-pub(super) fn doubled(first: Duration, times: u32, cap: Duration) -> Duration {
+pub(crate) fn doubled(first: Duration, times: u32, cap: Duration) -> Duration {
     first.saturating_mul(2u32.saturating_pow(times)).min(cap)
 }
 
