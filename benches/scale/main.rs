@@ -4,76 +4,18 @@
 //! The source brings zeros at the speed of memory, so copying them and their checksums are in the figures; the volume forgets the data
 //! and keeps names and journals, in memory. Printed are wall time, CPU seconds, peak memory, and the largest journal.
 
+mod zeros;
+
 use std::collections::HashMap;
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use async_trait::async_trait;
 use segfetch::sink::{Locking, MemoryVolume, Metadata, Rename, Volume, VolumeFile};
-use segfetch::source::{
-    Access, End, Extent, OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space,
-    Step, Strength, Validator,
-};
 use segfetch::{Connections, Download, Engine, EngineConfig, Verify};
-
-/// A file of zeros.
-#[derive(Debug)]
-struct Zeros(u64);
-
-struct Reader {
-    opened: Opened,
-    at: u64,
-    end: u64,
-}
-
-#[async_trait]
-impl RangeSource for Zeros {
-    fn label(&self) -> &str {
-        "zeros"
-    }
-
-    async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
-        let validator = Validator::new(Strength::Strong, &b"zeros"[..]);
-        Ok(SourceInfo::new(Extent::Known(self.0), Access::Random).with_validator(validator).with_exact_ends(true))
-    }
-
-    async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
-        let end = match request.end {
-            End::Exact(end) => end,
-            _ => self.0,
-        };
-        let validator = Validator::new(Strength::Strong, &b"zeros"[..]);
-        let opened = Opened::at(request.start).with_ends_at(end).with_validator(validator);
-        Ok(Box::new(Reader { opened, at: request.start, end }))
-    }
-}
-
-static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
-
-#[async_trait]
-impl RangeReader for Reader {
-    fn opened(&self) -> &Opened {
-        &self.opened
-    }
-
-    async fn read(&mut self, space: &mut Space<'_>) -> Result<Step, SourceError> {
-        tokio::task::yield_now().await;
-        let want = (self.end - self.at).min(ZEROS.len() as u64) as usize;
-        let put = space.put(&ZEROS[..want]);
-        self.at += put as u64;
-        Ok(NonZeroUsize::new(put).map_or(Step::End, Step::Bytes))
-    }
-
-    async fn hold(&mut self) -> SourceError {
-        std::future::pending().await
-    }
-
-    async fn stop(self: Box<Self>) {}
-}
+use zeros::Zeros;
 
 /// Keeps the names and the journals, and of the parts their lengths only.
 #[derive(Debug, Default)]
