@@ -162,7 +162,10 @@ impl<'a> Drive<'a> {
             let may_pause = !once || self.planner.have().total() == 0;
             let interrupted = async { if may_pause { wishes.interrupted().await } else { wishes.cancelled().await } };
             tokio::select! {
-                (index, event) = next_event(&mut self.lanes, turn) => self.handle(index, event)?,
+                (index, event) = next_event(&mut self.lanes, turn) => {
+                    turn = turn.wrapping_add(1);
+                    self.handle(index, event)?;
+                }
                 Some(report) = self.reports.recv() => self.account(report)?,
                 took = self.checkpoints.done() => {
                     let (durable, took) = (self.checkpoints.durable(), took?);
@@ -176,7 +179,6 @@ impl<'a> Drive<'a> {
                 }
                 () = interrupted => return Ok(Driven::Interrupted),
             }
-            turn = turn.wrapping_add(1);
         }
     }
 
@@ -257,12 +259,11 @@ impl<'a> Drive<'a> {
     async fn settle(mut self, trusted: bool) -> (Result<Option<String>, DownloadError>, JobStore, Counts) {
         // What is still to be done needs no session, and may take long.
         self.seat.want(0);
-        let mut leaving = Vec::new();
         for lane in std::mem::take(&mut self.lanes) {
             let (worker, mut front) = (lane.worker, lane.front);
             match lane.into_remains().await {
                 Remains::Attempt => self.seat.failed(),
-                Remains::Leaving(stop) => leaving.push(tokio::spawn(stop)),
+                Remains::Leaving(stop) => self.say_goodbye(stop),
                 Remains::Stream(mut stream, last) => {
                     if let Some((Next::Keep { at, .. }, Outcome::Bytes(units))) = last {
                         self.counts.fetched += units;
@@ -271,7 +272,7 @@ impl<'a> Drive<'a> {
                     }
                     self.tell_closed(worker, front);
                     self.write(&mut stream);
-                    leaving.push(tokio::spawn(stream.stop()));
+                    self.say_goodbye(stream.stop());
                 }
             }
         }
@@ -285,14 +286,14 @@ impl<'a> Drive<'a> {
         }
         let last = trusted && result.is_ok() && self.differs.is_none();
         let (store, closed) = self.checkpoints.close(last).await;
-        for stop in leaving {
-            if last {
-                let _ = stop.await;
-            } // Else there may be a mark to set on what is on the disk, which must not wait for a server.
-            self.seat.closed();
-        }
         let result = result.and(closed.map_err(Into::into)).map(|()| self.differs);
         (result, store, self.counts)
+    }
+
+    /// Ends a stream in the background: what is here is not to wait for a server.
+    fn say_goodbye(&self, stop: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(stop);
+        self.seat.closed();
     }
 
     fn tell(&self, event: Event) {
