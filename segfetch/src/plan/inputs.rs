@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::planner::{Failing, Planner};
+use super::rate::SLOW_START;
 use super::retry::doubled;
 use super::stream::{Phase, Stream};
 use super::{Access, Failure, GiveUp, Order, Output, WorkerId};
@@ -70,7 +71,10 @@ impl Planner {
             return self.give_up(GiveUp::ExtentChanged { expected: end_of_axis, found });
         }
         stream.rate.observe(now, units);
-        self.ramp.count(units);
+        if let Some(lost) = stream.rate.lost(now, SLOW_START * self.setup.seconds()) {
+            self.setup.slow_start_took(lost);
+        }
+        self.ramp.count(stream.asked, units);
         if stream.challenges.is_some() {
             self.duplicate = self.duplicate.saturating_add(units);
             return self.catch_up(now, worker);

@@ -7,6 +7,8 @@
 //!                             |      a pause        | little or nothing
 //!                             +------------------- hold, with as many as before
 //! ```
+//! Far from the server the first trial begins at once, with several.
+//!
 //! The set-up of a trial's streams is the time in which the rate before it is measured, so that little is lost to measuring. A
 //! window in which streams came or went says nothing. A trial that failed costs nothing either: what it opened goes on, and is
 //! not replaced when it ends.
@@ -20,7 +22,13 @@ const WINDOW_OF_SETUP: f64 = 0.2;
 /// The first rate that is not higher than the one before by more than this is the one to compare with: the slow start is over.
 const STEADY: f64 = 1.3;
 /// A rate that is not steady for so long is not going to be: units come in drops, with nothing in most windows.
-const UNSTEADY: Duration = Duration::from_secs(10);
+const UNSTEADY: f64 = 10.0;
+/// Where a set-up takes so many seconds, several are tried at once: to try one, and look, and then another one, would take as long
+/// as many a download.
+const FAR: f64 = 0.19;
+const FAR_STEP: u16 = 3;
+/// Windows in a row after which a rate that did not grow is one to compare with.
+const SETTLED: u32 = 2;
 /// Streams that were added are in their slow start while the newest rate exceeds the mean by more than this.
 const RISING: f64 = 1.03;
 /// A step is worth another one, twice as large, if it makes the whole faster by this factor...
@@ -48,11 +56,55 @@ enum State {
     /// Waiting for a steady rate.
     Level,
     /// More than `from` workers are being tried and on their way; the rate before them is measured in the meantime.
-    Trial { from: u16, since: (Instant, u64), until: (Instant, u64) },
-    /// They are there; before them the rate was `before`.
-    Proof { from: u16, before: f64 },
+    Trial { from: u16, before: Before },
+    /// They are there. What those before them bring is still being measured if it had not settled.
+    Proof { from: u16, before: Before },
     /// Until then.
     Hold(Instant),
+}
+
+/// An instant, and the units that had come until then.
+type Mark = (Instant, u64);
+
+/// The rate of those that were there before a trial.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Before {
+    since: Mark,
+    window: Mark,
+    until: Mark,
+    /// Windows since then, and the highest rate in one.
+    windows: u32,
+    peak: f64,
+    /// Others have begun to take away from it.
+    shared: bool,
+}
+
+impl Before {
+    fn new(since: Mark, windows: u32) -> Self {
+        Self { since, window: since, until: since, windows, peak: 0.0, shared: false }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.windows >= SETTLED
+    }
+
+    /// What came until `here`. As long as it grows as a slow start does, what came before does not count.
+    fn look(&mut self, here: Mark, shortest: f64) {
+        self.until = here;
+        if seconds(self.window, here) < shortest || here.1 == self.window.1 {
+            return;
+        }
+        self.peak = rate(self.window, here).max(self.peak);
+        if self.windows > 0 && rate(self.window, here) > STEADY * rate(self.since, self.window) {
+            (self.since, self.windows) = (self.window, 0);
+        }
+        self.windows += 1;
+        self.window = here;
+    }
+
+    fn rate(&self) -> f64 {
+        if self.shared { self.peak } else { rate(self.since, self.until) }
+    }
 }
 
 /// A search for the smallest number of workers that is about as fast as any.
@@ -64,8 +116,12 @@ pub(super) struct Ramp {
     /// Workers added by the next step.
     step: u16,
     hold: Duration,
-    /// Units that came, from all streams.
+    /// Units that came, from all streams...
     total: u64,
+    /// ...and, while those before a trial are still being measured, from them.
+    old: u64,
+    /// When the last trial began.
+    tried_at: Option<Instant>,
     level: Option<Level>,
 }
 
@@ -74,9 +130,9 @@ pub(super) struct Ramp {
 struct Level {
     running: u16,
     /// When it began, and what had come until then.
-    began: (Instant, u64),
+    began: Mark,
     /// The same of the present window.
-    window: (Instant, u64),
+    window: Mark,
     /// Windows before that one, and the rates in the last three, the newest first.
     windows: u32,
     rates: [f64; 3],
@@ -86,7 +142,7 @@ impl Ramp {
     /// A search that begins at 1, or, if it is not `wanted`, the answer that any number is welcome.
     pub(super) fn new(wanted: bool) -> Self {
         let allowed = if wanted { 1 } else { u16::MAX };
-        Self { allowed, state: State::Level, step: 1, hold: FIRST_HOLD, total: 0, level: None }
+        Self { allowed, state: State::Level, step: 1, hold: FIRST_HOLD, total: 0, old: 0, tried_at: None, level: None }
     }
 
     /// How many workers there may be.
@@ -96,39 +152,39 @@ impl Ramp {
 
     /// By how much more than its fair part a victim keeps.
     pub(super) fn lean(&self) -> f64 {
-        if matches!(self.state, State::Trial { from: 1, .. } | State::Proof { from: 1, .. }) { LEAN } else { 1.0 }
+        if self.allowed == 2 && matches!(self.state, State::Trial { from: 1, .. } | State::Proof { from: 1, .. }) {
+            LEAN
+        } else {
+            1.0
+        }
     }
 
-    pub(super) fn count(&mut self, units: u64) {
+    /// Units came from a stream that was asked for at `asked`.
+    pub(super) fn count(&mut self, asked: Instant, units: u64) {
         self.total = self.total.saturating_add(units);
+        if self.tried_at.is_some_and(|tried_at| asked < tried_at) {
+            self.old = self.old.saturating_add(units);
+        }
     }
 
-    /// Looks at the rate and decides. `running` workers bring units, and if some are still `opening`, more are about to.
-    pub(super) fn look(&mut self, now: Instant, running: u16, opening: bool, setup: f64, most: u16) {
+    /// Looks at the rate and decides. `running` workers bring units, and if some are still `opening`, more are about to; there is
+    /// `plenty` left, or there is not.
+    pub(super) fn look(&mut self, now: Instant, running: u16, opening: bool, setup: f64, plenty: bool, most: u16) {
         if self.allowed == u16::MAX {
             return;
         }
         let here = (now, self.total);
+        let shortest = WINDOW.max(setup * WINDOW_OF_SETUP);
         let Some(level) = self.level.as_mut().filter(|level| level.running == running) else {
-            match (self.level, self.state) {
-                (Some(level), State::Trial { from, since, until }) if running > from => {
-                    // Over all of that time: a server that sends in bursts looks fast, or slow, for a moment. What a black-out
-                    // cost must not look like a gain when it is over.
-                    let silent = level.rates[0] == 0.0;
-                    let before = rate(since, until);
-                    self.state = if silent { State::Level } else { State::Proof { from, before } };
-                }
-                (_, State::Trial { from, .. }) => self.state = State::Trial { from, since: here, until: here },
-                _ => {}
-            }
-            self.level = Some(Level { running, began: here, window: here, windows: 0, rates: [0.0; 3] });
+            self.level_begins(here, running, setup, plenty, most);
             return;
         };
-        if let State::Trial { until, .. } = &mut self.state {
-            *until = here;
+        match &mut self.state {
+            State::Trial { before, .. } => before.look(here, shortest),
+            State::Proof { before, .. } if !before.is_settled() => before.look((now, self.old), shortest),
+            _ => {}
         }
-        let seconds = now.saturating_duration_since(level.window.0).as_secs_f64();
-        if seconds < WINDOW.max(setup * WINDOW_OF_SETUP) {
+        if seconds(level.window, here) < shortest {
             return;
         }
         let (newest, mean) = (rate(level.window, here), rate(level.began, here));
@@ -139,16 +195,16 @@ impl Ramp {
         if newest == 0.0 {
             return;
         }
-        let seconds = now.saturating_duration_since(level.began.0);
+        let age = seconds(level.began, here);
         match self.state {
-            State::Level if newest <= STEADY * level.rates[1] || seconds >= UNSTEADY => {
-                self.begin_trial(since, running, most);
+            State::Level if newest <= STEADY * level.rates[1] || age >= UNSTEADY => {
+                self.begin_trial(now, Before::new(since, SETTLED), running, most);
             }
-            State::Hold(until) if now >= until => self.begin_trial(since, running, most),
-            State::Proof { from, before } if running > from && !opening => {
-                let early = level.windows < WINDOWS || seconds.as_secs_f64() < setup * SETUPS;
+            State::Hold(until) if now >= until => self.begin_trial(now, Before::new(since, SETTLED), running, most),
+            State::Proof { from, before } if running > from && !opening && (before.is_settled() || age >= UNSTEADY) => {
+                let early = level.windows < WINDOWS || age < setup * SETUPS;
                 // What three windows in a row have brought is no burst.
-                let gain = level.rates.into_iter().fold(f64::INFINITY, f64::min).max(mean) / before;
+                let gain = level.rates.into_iter().fold(f64::INFINITY, f64::min).max(mean) / before.rate();
                 match judge(from, running, gain, early, newest > RISING * mean) {
                     None => {}
                     Some(0) => {
@@ -158,7 +214,7 @@ impl Ramp {
                     }
                     Some(step) => {
                         self.step = step;
-                        self.begin_trial(since, running, most);
+                        self.begin_trial(now, Before::new(since, SETTLED), running, most);
                     }
                 }
             }
@@ -166,8 +222,35 @@ impl Ramp {
         }
     }
 
-    fn begin_trial(&mut self, since: (Instant, u64), running: u16, most: u16) {
-        self.state = State::Trial { from: running, since, until: since };
+    /// The number of workers that bring units is another one.
+    fn level_begins(&mut self, here: Mark, running: u16, setup: f64, plenty: bool, most: u16) {
+        match (self.level, self.state) {
+            // What a black-out cost must not look like a gain when it is over.
+            (Some(level), State::Trial { from, .. })
+                if running > from && level.windows > 0 && level.rates[0] == 0.0 =>
+            {
+                self.state = State::Level;
+            }
+            (Some(_), State::Trial { from, before }) if running > from => {
+                self.old = self.total;
+                self.state = State::Proof { from, before: Before { shared: !before.is_settled(), ..before } };
+            }
+            (_, State::Trial { from, before }) => {
+                self.state = State::Trial { from, before: Before::new(here, before.windows) };
+            }
+            (_, State::Proof { from, before }) if running <= from && !before.is_settled() => self.state = State::Level,
+            (_, State::Level) if running == 1 && plenty && setup >= FAR && self.tried_at.is_none() => {
+                self.step = FAR_STEP;
+                self.begin_trial(here.0, Before::new(here, 0), running, most);
+            }
+            _ => {}
+        }
+        self.level = Some(Level { running, began: here, window: here, windows: 0, rates: [0.0; 3] });
+    }
+
+    fn begin_trial(&mut self, now: Instant, before: Before, running: u16, most: u16) {
+        self.state = State::Trial { from: running, before };
+        self.tried_at = Some(now);
         self.allowed = running.saturating_add(self.step).min(most);
     }
 }
@@ -190,8 +273,12 @@ fn judge(from: u16, running: u16, gain: f64, early: bool, rising: bool) -> Optio
 }
 
 /// Units per second between two instants and what had come until then.
-fn rate(since: (Instant, u64), until: (Instant, u64)) -> f64 {
-    (until.1 - since.1) as f64 / until.0.saturating_duration_since(since.0).as_secs_f64()
+fn rate(since: Mark, until: Mark) -> f64 {
+    (until.1 - since.1) as f64 / seconds(since, until)
+}
+
+fn seconds(since: Mark, until: Mark) -> f64 {
+    until.0.saturating_duration_since(since.0).as_secs_f64()
 }
 
 #[cfg(test)]

@@ -2,14 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-/// Half of an average comes from this much time.
-const HALF_LIFE: Duration = Duration::from_secs(3);
+/// Half of an average comes from this much time...
+const HALF_LIFE: f64 = 3.0;
+/// ...or from this part of the time that a stream has run: a slow start is soon forgotten.
+const HALF_LIFE_OF_AGE: f64 = 0.25;
+/// A rate that exceeds the mean by this factor is rising.
+const RISING: f64 = 1.15;
 /// A rate over less time than this says more about packets than about the path.
 const SHORTEST_MEASUREMENT: Duration = Duration::from_millis(200);
 /// What a round trip takes until one has been seen.
 const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// Below this, timers and scheduling cost more than the network.
 const LEAST_SETUP: f64 = 0.05;
+/// A slow start is over after so many set-up times: in each of the two or three round trips of one the rate doubles.
+pub(super) const SLOW_START: f64 = 2.5;
 /// Weight of a new measurement of the set-up time.
 const SETUP_GAIN: f64 = 0.5;
 
@@ -18,6 +24,10 @@ const SETUP_GAIN: f64 = 0.5;
 pub(super) struct Rate {
     /// First and last arrival.
     span: Option<(Instant, Instant)>,
+    /// Arrived since the first arrival.
+    units: u64,
+    /// What was lost to the slow start has been told.
+    told: bool,
     /// Arrived at the instant of the last arrival, and not averaged yet.
     pending: u64,
     sum: f64,
@@ -28,20 +38,36 @@ pub(super) struct Rate {
 impl Rate {
     /// Units arrived. Those of the first call only start the clock: nobody knows since when they were under way.
     pub(super) fn observe(&mut self, now: Instant, units: u64) {
-        let Some((_, last)) = &mut self.span else {
+        let Some((first, last)) = &mut self.span else {
             self.span = Some((now, now));
             return;
         };
         self.pending = self.pending.saturating_add(units);
+        self.units = self.units.saturating_add(units);
         let elapsed = now.saturating_duration_since(*last);
         if elapsed.is_zero() {
             return;
         }
         *last = now;
-        let (kept, fresh) = decay(elapsed);
+        let (kept, fresh) = decay(elapsed, now.saturating_duration_since(*first));
         self.sum = self.sum * kept + self.pending as f64 / elapsed.as_secs_f64() * fresh;
         self.weight = self.weight * kept + fresh;
         self.pending = 0;
+    }
+
+    /// How many seconds the slow start has cost, compared with a stream that has this rate at once. Told once, `within` seconds
+    /// after the first unit: by then it should be over.
+    pub(super) fn lost(&mut self, now: Instant, within: f64) -> Option<f64> {
+        let age = now.saturating_duration_since(self.span?.0).as_secs_f64();
+        let rate = self.per_second(now).filter(|_| age >= within && !self.told)?;
+        self.told = true;
+        Some(age - self.units as f64 / rate)
+    }
+
+    /// Whether it is clearly higher than all along: a slow start. True while too little was seen.
+    pub(super) fn is_rising(&self, now: Instant) -> bool {
+        let Some(((first, _), rate)) = self.span.zip(self.per_second(now)) else { return true };
+        rate * now.saturating_duration_since(first).as_secs_f64() > RISING * self.units as f64
     }
 
     /// The rate, in which silence since the last arrival counts as zero; `None` while too little was seen.
@@ -50,27 +76,31 @@ impl Rate {
         if now.saturating_duration_since(first) < SHORTEST_MEASUREMENT || self.weight == 0.0 {
             return None;
         }
-        let (kept, fresh) = decay(now.saturating_duration_since(last));
+        let (kept, fresh) = decay(now.saturating_duration_since(last), now.saturating_duration_since(first));
         Some(self.sum * kept / (self.weight * kept + fresh))
     }
 }
 
-/// What the past and the time `elapsed` weigh.
-fn decay(elapsed: Duration) -> (f64, f64) {
-    let kept = (-elapsed.as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2();
+/// What the past and the time `elapsed` weigh, on a stream that brought its first unit `age` ago.
+fn decay(elapsed: Duration, age: Duration) -> (f64, f64) {
+    let half_life = HALF_LIFE.min(age.as_secs_f64() * HALF_LIFE_OF_AGE);
+    let kept = (-elapsed.as_secs_f64() / half_life).exp2();
     (kept, 1.0 - kept)
 }
 
-/// Seconds from asking for a stream to its first unit.
+/// What opening a stream costs.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     guess: f64,
+    /// Seconds from asking to the first unit.
     measured: Option<f64>,
+    /// Seconds that the slow start costs in addition.
+    slow_start: f64,
 }
 
 impl Setup {
     pub(super) fn new(round_trips: u8) -> Self {
-        Self { guess: ASSUMED_ROUND_TRIP.as_secs_f64() * f64::from(round_trips), measured: None }
+        Self { guess: ASSUMED_ROUND_TRIP.as_secs_f64() * f64::from(round_trips), measured: None, slow_start: 0.0 }
     }
 
     /// A stream brought its first unit after `took`.
@@ -88,6 +118,17 @@ impl Setup {
         }
     }
 
+    /// A stream has lost `seconds` to its slow start.
+    pub(super) fn slow_start_took(&mut self, seconds: f64) {
+        self.slow_start += SETUP_GAIN * (seconds.max(0.0) - self.slow_start);
+    }
+
+    /// Seconds that a stream is behind one that has the same rate at once.
+    pub(super) fn behind(&self) -> f64 {
+        self.seconds() + self.slow_start
+    }
+
+    /// Seconds from asking to the first unit.
     pub(super) fn seconds(&self) -> f64 {
         self.measured.unwrap_or(self.guess).max(LEAST_SETUP)
     }
@@ -110,7 +151,7 @@ mod tests {
         let (mut rate, t0) = (Rate::default(), Instant::now());
         assert_eq!(rate.per_second(t0), None);
         rate.observe(t0, 1 << 40);
-        assert_eq!(rate.per_second(t0 + HALF_LIFE), None, "one arrival has no rate");
+        assert_eq!(rate.per_second(t0 + Duration::from_secs(3)), None, "one arrival has no rate");
         let now = steady(&mut rate, t0, 1, 50);
         assert!((rate.per_second(now).unwrap() - 500.0).abs() < 1e-6);
     }
@@ -130,11 +171,59 @@ mod tests {
         let (mut rate, t0) = (Rate::default(), Instant::now());
         rate.observe(t0, 0);
         let now = steady(&mut rate, t0, 300, 10);
-        let silent = rate.per_second(now + HALF_LIFE).unwrap();
+        let silent = rate.per_second(now + Duration::from_secs(3)).unwrap();
         assert!((silent - 50.0).abs() < 0.1, "silence counts: {silent}");
         let now = steady(&mut rate, now, 3, 30);
         let faster = rate.per_second(now).unwrap();
         assert!((faster - 200.0).abs() < 0.1, "{faster}");
+    }
+
+    /// A stream whose rate doubles from 1000 units per second on with each of `tenths` of a second, and then stays for as many.
+    fn slow_start(tenths: u32) -> (Rate, Instant, f64) {
+        let (mut rate, t0) = (Rate::default(), Instant::now());
+        rate.observe(t0, 0);
+        let now = (0..2 * tenths).fold(t0, |now, tenth| {
+            let now = now + Duration::from_millis(100);
+            rate.observe(now, 100 << tenth.min(tenths));
+            now
+        });
+        (rate, now, f64::from(1000 << tenths))
+    }
+
+    #[test]
+    fn a_slow_start_is_soon_forgotten() {
+        let (rate, now, plateau) = slow_start(10);
+        let found = rate.per_second(now).unwrap();
+        assert!(found > 0.85 * plateau, "after as long a time again: {found} of {plateau}");
+        let mean = rate.units as f64 / 2.0;
+        assert!(mean < 0.56 * plateau, "{mean}");
+    }
+
+    #[test]
+    fn a_rate_rises_until_it_is_hardly_higher_than_all_along() {
+        let (rate, now, _) = slow_start(10);
+        assert!(rate.is_rising(now));
+        let (mut rate, t0) = (Rate::default(), Instant::now());
+        assert!(rate.is_rising(t0), "nothing is known");
+        rate.observe(t0, 0);
+        let now = steady(&mut rate, t0, 2, 50);
+        assert!(!rate.is_rising(now));
+        let now = steady(&mut rate, now, 2, 40);
+        assert!(!rate.is_rising(now), "it falls");
+    }
+
+    #[test]
+    fn what_a_slow_start_has_cost_is_told_once_and_when_it_can_be_over() {
+        let (mut rate, now, _) = slow_start(10);
+        assert_eq!(rate.lost(now, 2.1), None);
+        let lost = rate.lost(now, 2.0).unwrap();
+        // One second, in which as much came as in a tenth at the full rate; seen through a rate that is not quite there.
+        assert!((0.7..0.95).contains(&lost), "{lost}");
+        assert_eq!(rate.lost(now, 2.0), None);
+        let mut setup = Setup::new(3);
+        setup.slow_start_took(1.0);
+        setup.slow_start_took(-3.0);
+        assert!((setup.behind() - 0.3 - 0.25).abs() < 1e-9, "{}", setup.behind());
     }
 
     #[test]

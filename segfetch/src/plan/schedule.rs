@@ -16,6 +16,9 @@ const PIECE: u64 = 8;
 /// ...but there are no more than about so many of them.
 const MOST_PIECES: u64 = 1024;
 
+/// With so many times the smallest span left, a second stream is worth trying before anything is known of the first one's rate.
+const PLENTY: u64 = 32;
+
 /// Work for an idle worker.
 #[derive(Clone, Debug)]
 pub(super) enum Find {
@@ -79,7 +82,9 @@ impl Planner {
         let running = count(|stream| stream.phase == Phase::Running);
         let opening = count(|stream| matches!(stream.phase, Phase::Opening | Phase::Waiting)) > 0;
         let (setup, most) = (self.setup.seconds(), self.most());
-        self.ramp.look(now, u16::try_from(running).unwrap_or(u16::MAX), opening, setup, most);
+        let left = self.axis.end() - self.axis.have.total();
+        let plenty = left >= PLENTY.saturating_mul(self.config.min_span);
+        self.ramp.look(now, u16::try_from(running).unwrap_or(u16::MAX), opening, setup, plenty, most);
     }
 
     /// How many workers there can be.

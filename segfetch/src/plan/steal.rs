@@ -1,5 +1,6 @@
 //! The machine of one job: what is taken from a worker for another one.
 
+use std::iter::once;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -9,31 +10,57 @@ use super::schedule::Find;
 use super::split::{equal_finish, finish};
 use super::stream::{Phase, Slot};
 
+/// A stream that is to bring something.
+struct Victim {
+    worker: WorkerId,
+    rest: Range<u64>,
+    /// Units per second that can be expected.
+    rate: f64,
+    /// Seconds that it still loses to its set-up and slow start.
+    late: f64,
+    silent: bool,
+}
+
+impl Victim {
+    /// Units to come, with those that would have come in the time that it loses, and units per second.
+    fn load(&self) -> (f64, f64) {
+        ((self.rest.end - self.rest.start) as f64 + self.rate * self.late, self.rate)
+    }
+
+    fn time_to_go(&self) -> f64 {
+        let (units, rate) = self.load();
+        units / rate
+    }
+}
+
 impl Planner {
     /// What the longest time to go exceeds the time by in which all could finish together, where that is worth a stream.
     pub(super) fn find_theft(&self, now: Instant) -> Option<Find> {
-        let setup = self.setup.seconds();
-        let usual = self.usual_rate(now);
-        let victims: Vec<_> = self
-            .streams()
-            .filter(|(_, stream)| stream.is_fetching())
-            .filter_map(|(victim, stream)| Some((victim, stream, self.expected_rate(now, victim)?)))
-            .collect();
-        let length = |rest: &Range<u64>| (rest.end - rest.start) as f64;
-        let rates = victims.iter().map(|(_, _, rate)| *rate);
-        let usual = usual.or_else(|| rates.reduce(f64::max))?;
-        let finish = finish(
-            victims.iter().map(|(_, stream, rate)| (length(&stream.rest()), *rate)),
-            self.thieves(now).map(|slot| slot.last_rate.unwrap_or(usual)),
-            setup,
-        );
-        let shares = victims.iter().filter_map(|(victim, stream, rate)| {
-            // A silent one is challenged, or it would lose its span but for a block to each of many thieves.
-            let rest = Some(stream.rest()).filter(|_| !self.is_silent(stream))?;
-            let cut = equal_finish(&rest, *rate, finish * self.ramp.lean(), setup, self.config.block)?;
-            Some((length(&rest) / rate, Find::Share { victim: *victim, span: cut..rest.end }))
-        });
-        shares.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, find)| find)
+        let (setup, behind) = (self.setup.seconds(), self.setup.behind());
+        let victims: Vec<_> = self.victims(now).collect();
+        let usual = self.usual_rate(now).or_else(|| victims.iter().map(|victim| victim.rate).reduce(f64::max))?;
+        let thieves: Vec<_> = self.thieves(now).map(|slot| slot.last_rate.unwrap_or(usual)).collect();
+        let all = finish(victims.iter().map(Victim::load), thieves.iter().copied(), behind);
+        let share = |victim: &Victim, finish: f64| {
+            let finish = finish * self.ramp.lean() - victim.late;
+            let cut = equal_finish(&victim.rest, victim.rate, finish, setup, self.config.block)?;
+            Some(Find::Share { victim: victim.worker, span: cut..victim.rest.end })
+        };
+        // A silent one is challenged, or it would lose its span but for a block to each of many thieves.
+        let robbed: Vec<_> = victims.iter().filter(|victim| !victim.silent && share(victim, all).is_some()).collect();
+        let longest = *robbed.iter().max_by(|a, b| a.time_to_go().total_cmp(&b.time_to_go()))?;
+        // Where no other thief comes to the same victim, the two of them must not take longer than they need.
+        let pair = finish(once(longest.load()), thieves.first().copied().into_iter(), behind);
+        share(longest, if thieves.len() > robbed.len() { all } else { all.max(pair) })
+    }
+
+    fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {
+        let behind = self.setup.behind();
+        self.streams().filter(|(_, stream)| stream.is_fetching()).filter_map(move |(worker, stream)| {
+            let late = (behind - now.saturating_duration_since(stream.asked).as_secs_f64()).max(0.0);
+            let (rate, silent) = (self.expected_rate(now, worker)?, self.is_silent(stream));
+            Some(Victim { worker, rest: stream.rest(), rate, late, silent })
+        })
     }
 
     /// Units per second that can be expected of a worker's stream; `None` if nothing is known of any.
@@ -44,7 +71,10 @@ impl Planner {
             return Some(0.0);
         }
         if stream.phase == Phase::Running {
-            return stream.rate.per_second(now).or(slot.last_rate).or_else(|| self.present_rate(now));
+            let rate = stream.rate.per_second(now).or(slot.last_rate).or_else(|| self.present_rate(now));
+            // A slow start is not what is going to be.
+            let least = self.usual_rate(now).filter(|_| stream.rate.is_rising(now)).unwrap_or(0.0);
+            return rate.map(|rate| rate.max(least));
         }
         // Nothing came yet: the longer that takes, the less is expected.
         let setup = self.setup.seconds();
@@ -52,9 +82,13 @@ impl Planner {
         Some(rate * setup / now.saturating_duration_since(stream.asked).as_secs_f64().max(setup))
     }
 
-    /// The median rate of the workers, as of now or, where nothing is known of their present streams, of those before.
+    /// The median rate of the workers, as of now or, where nothing is known of their present streams, of those before. As long
+    /// as all are in their slow starts, the fastest says most about what they will come to.
     pub(super) fn usual_rate(&self, now: Instant) -> Option<f64> {
-        median(self.slots.iter().filter_map(|slot| slot.running_rate(now).or(slot.last_rate)))
+        let grown = |slot: &Slot| slot.stream.as_ref().is_some_and(|stream| !stream.rate.is_rising(now));
+        let rates =
+            self.slots.iter().filter_map(|slot| slot.running_rate(now).filter(|_| grown(slot)).or(slot.last_rate));
+        median(rates).or_else(|| self.slots.iter().filter_map(|slot| slot.running_rate(now)).reduce(f64::max))
     }
 
     /// The median rate of the streams.

@@ -62,6 +62,11 @@ impl Stream {
             rate
         }
     }
+
+    /// What comes at a time at most: a part of the window, while that is small.
+    fn lump(&self, round_trip: f64) -> f64 {
+        if round_trip > 0.0 { FIRST_WINDOW / 4.0 * (self.age / round_trip).exp2() } else { f64::INFINITY }
+    }
 }
 
 struct World<'a> {
@@ -276,11 +281,12 @@ impl World<'_> {
             return;
         }
         stream.carry += stream.wants(rate, self.setting.round_trip).min(share) * TICK;
+        let lump = self.setting.rough.0.min(stream.lump(self.setting.round_trip));
         let wanted = match planner.next(id) {
             Next::Keep { units, .. } | Next::Pass { units, .. } => units as f64,
             _ => 0.0,
         };
-        if self.stalled || stream.carry < self.setting.rough.0.min(wanted) {
+        if self.stalled || stream.carry < lump.min(wanted) {
             return;
         }
         // A tick may bring the end of one span and the beginning of the next.

@@ -26,9 +26,9 @@ impl<R: Fn(u16, f64) -> f64> Path<R> {
             self.opening.iter_mut().for_each(|left| *left -= 0.1);
             let arrived = self.opening.extract_if(.., |left| *left < 1e-6).count();
             self.running += u16::try_from(arrived).unwrap();
-            self.ramp.count(((self.rate)(self.running, self.history.len() as f64 / 10.0) / 10.0) as u64);
+            self.ramp.count(self.now, ((self.rate)(self.running, self.history.len() as f64 / 10.0) / 10.0) as u64);
             let opening = !self.opening.is_empty();
-            self.ramp.look(self.now, self.running, opening, self.setup, self.most);
+            self.ramp.look(self.now, self.running, opening, self.setup, false, self.most);
             let wanted = usize::from(self.ramp.allowed().saturating_sub(self.running));
             self.opening.resize(wanted.max(self.opening.len()), self.setup);
             self.history.push(self.running);
@@ -126,8 +126,8 @@ fn steps_are_larger_the_more_of_it_each_new_worker_brings() {
 fn feed(ramp: &mut Ramp, now: &mut Instant, tenths: i32, running: u16, opening: bool, rate: f64, growth: f64) -> u16 {
     for n in 0..tenths {
         *now += Duration::from_millis(100);
-        ramp.count((1e5 * rate * growth.powi(n)) as u64);
-        ramp.look(*now, running, opening, 0.1, 8);
+        ramp.count(Instant::now(), (1e5 * rate * growth.powi(n)) as u64);
+        ramp.look(*now, running, opening, 0.1, false, 8);
     }
     ramp.allowed()
 }
@@ -175,8 +175,8 @@ fn a_slow_start_that_is_not_felt_at_first_is_waited_for() {
     let (mut ramp, mut now) = trial();
     let mut look = |total: f64| {
         now += Duration::from_millis(100);
-        ramp.count((1e5 * total) as u64);
-        ramp.look(now, 2, false, 0.5, 8);
+        ramp.count(Instant::now(), (1e5 * total) as u64);
+        ramp.look(now, 2, false, 0.5, false, 8);
         ramp.allowed()
     };
     // Each round trip twice as much, from a hundredth of what there was on.
@@ -196,7 +196,7 @@ fn a_rate_that_is_a_fifth_higher_than_before_is_good_enough_to_compare_with() {
 #[test]
 fn whoever_says_a_number_gets_it() {
     let mut ramp = Ramp::new(false);
-    ramp.look(Instant::now(), 1, false, 0.5, 8);
+    ramp.look(Instant::now(), 1, false, 0.5, false, 8);
     assert_eq!((ramp.allowed(), ramp.lean()), (u16::MAX, 1.0));
 }
 
@@ -209,4 +209,74 @@ fn where_one_brings_units_in_drops_its_rate_is_not_waited_for_to_become_steady()
     let mut path = Path::new(drops, 0.5);
     assert_eq!(path.run(20), 8);
     assert!(path.history[99] == 1 && path.history[120] > 1, "{:?}", path.history);
+}
+
+/// Far from the server, with plenty to fetch: looks after every tenth of a second, while the first worker brings `first` MB per
+/// second and, from the second second on, three others bring `others`, both by the time in seconds.
+fn far(first: impl Fn(f64) -> f64, others: impl Fn(f64) -> f64) -> (Ramp, Vec<u16>) {
+    let (mut ramp, begin) = (Ramp::new(true), Instant::now());
+    ramp.look(begin, 0, true, 0.4, true, 64);
+    let allowed = (1..60).map(|tenth| {
+        let (now, time) = (begin + Duration::from_millis(100) * tenth, f64::from(tenth) / 10.0);
+        let running = if tenth < 20 { 1 } else { 4 };
+        ramp.count(begin, (1e5 * first(time)) as u64);
+        if running > 1 {
+            ramp.count(begin + Duration::from_millis(100), (1e5 * others(time)) as u64);
+        }
+        ramp.look(now, running, running == 1, 0.4, true, 64);
+        ramp.allowed()
+    });
+    let allowed = allowed.collect();
+    (ramp, allowed)
+}
+
+/// A slow start that reaches 1 after `seconds`.
+fn growing(seconds: f64, time: f64) -> f64 {
+    ((time - seconds) / 0.2).exp2().min(1.0)
+}
+
+#[test]
+fn far_from_the_server_three_more_are_tried_at_once() {
+    let (ramp, allowed) = far(|time| growing(1.0, time), |time| 3.0 * growing(2.5, time));
+    assert_eq!((allowed[0], ramp.lean()), (4, 1.0), "in equal parts");
+    let decided = allowed.iter().position(|&allowed| allowed > 4).unwrap();
+    assert!((21..30).contains(&decided) && allowed[decided] == 16, "{allowed:?}");
+    // Near to it, or where little is left, the first rate is waited for.
+    for (setup, plenty) in [(0.1, true), (0.4, false)] {
+        let mut ramp = Ramp::new(true);
+        ramp.look(Instant::now(), 1, false, setup, plenty, 8);
+        assert_eq!(ramp.allowed(), 1);
+    }
+}
+
+#[test]
+fn what_the_first_one_comes_to_beside_the_others_is_what_they_are_compared_with() {
+    // It fills the link when they have just come, and shares it with them in the end.
+    let link = |time: f64| growing(2.3, time);
+    let share = |time: f64| 0.75 * growing(3.5, time);
+    let (ramp, allowed) = far(|time| link(time) * (1.0 - share(time)), |time| link(time) * share(time));
+    assert_eq!(ramp.allowed(), 1, "{allowed:?}");
+    // With a connection's cap instead they are a gain.
+    let (_, allowed) = far(link, |time| 3.0 * growing(3.5, time));
+    assert!(allowed.last() > Some(&4), "{allowed:?}");
+}
+
+#[test]
+fn when_the_first_one_is_gone_before_its_rate_is_known_the_search_begins_anew() {
+    let (mut ramp, begin) = (Ramp::new(true), Instant::now());
+    let at = |tenths: u32| begin + Duration::from_millis(100) * tenths;
+    let mut look = |tenth, asked, units, running| {
+        ramp.count(at(asked), units);
+        ramp.look(at(tenth), running, false, 0.4, true, 64);
+        ramp.allowed()
+    };
+    assert_eq!(look(1, 0, 10, 1), 4);
+    assert_eq!(look(2, 0, 20, 1), 4);
+    assert_eq!(look(3, 0, 40, 4), 4, "they are there");
+    assert_eq!(look(4, 2, 40, 1), 4, "and all but one of them are not");
+    // What is compared with what follows is the rate of the one that is left.
+    let later: Vec<_> = (5..40).map(|tenth| look(tenth, 2, 1000, 1)).collect();
+    assert!(later.iter().all(|&allowed| allowed == 4), "{later:?}");
+    let with_others: Vec<_> = (40..80).map(|tenth| look(tenth, 2, 1000, 4)).collect();
+    assert_eq!(with_others.last(), Some(&1), "{with_others:?}");
 }
