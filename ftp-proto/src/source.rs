@@ -128,7 +128,8 @@ impl FtpSource {
         let Asker { client, path, .. } = &self.asker;
         let exact = exact_end(request);
         let rang = exact.filter(|_| self.has_rang());
-        let Some(download) = client.download_at_once(path, request.start, rang).await else { return Ok(None) };
+        let download = client.download_at_once(path, request.start, rang).await;
+        let Some(download) = download.map_err(|error| errors::of_open(Phase::Open, error))? else { return Ok(None) };
         let opened = self.check(request, download.facts())?;
         if request.start > 0 && download.facts().size == Some(request.start) {
             return Ok(Some(Box::new(FtpReader::at_the_end(opened))));

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use tokio::sync::MutexGuard;
+use tokio::time::timeout;
 
+use super::beginning::{FirstBytes, ToCome, differs};
 use super::error::{OpenError, ReadError};
 use super::face::Client;
 use super::lease::Lease;
 use super::session::Got;
-use super::site::Port;
+use super::site::{Port, Site};
 use crate::conn::{Ending, Event, FileFacts, Quirks, Restart};
 use crate::wire::Path;
 
@@ -48,10 +50,14 @@ impl Prepared {
     /// Starts the transfer at byte `start`. With `exact_end` the server is asked to end before that offset; for that
     /// [`can_end_exactly`](Self::can_end_exactly), and the end is not behind the end of the file.
     ///
-    /// The first start behind 0 on a server, and the first one behind 2 GiB and 4 GiB, is preceded by a proof: the last byte
-    /// of the file is fetched, which must be one byte. Servers that answer 350 and start elsewhere are found out by that. What
-    /// starts beside the proof does so at once and is handed out when the proof is there. Where the length is not known nothing
-    /// can be proven.
+    /// Some servers answer 350 and start elsewhere: at byte 0, as a rule. So the first start behind 0 on a server takes a proof.
+    /// * Where another transfer has brought the first bytes of the same file, by its length and time, or is being read and about
+    ///   to, the proof is free: the transfer is handed out when its own first bytes have come, if they differ. (What starts at
+    ///   yet another place shows at the end of the file, by the number of bytes.)
+    /// * Else, and for the first start behind 2 GiB and 4 GiB, the last byte of the file is fetched before, which must be one
+    ///   byte. What starts beside that does so at once and is handed out when the proof is there.
+    ///
+    /// Where the length is not known nothing can be proven.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -64,27 +70,18 @@ impl Prepared {
         if start == 0 || exact_end.is_some() || self.is_restart_proven(start)? {
             return self.begin(start, exact_end).await;
         }
-        let site = Arc::clone(&self.client.site);
-        let (prepared, turn) = match site.proof.try_lock() {
-            Ok(turn) => (self, turn),
-            Err(_) => {
-                let (client, path) = (self.client.clone(), self.path.clone());
-                let download = self.begin(start, None).await?;
-                let turn = site.proof.lock().await;
-                if is_restart_proven(&site.pool.quirks(), start)? {
-                    return Ok(download);
-                }
-                // The other one came to nothing.
-                download.stop().await;
-                (client.prepare(&path).await?, turn)
-            }
-        };
-        prepared.prove_restart(start, turn).await?.begin(start, None).await
+        let (client, path) = (self.client.clone(), self.path.clone());
+        let provable_by_it = client.site.first_bytes(&path, &self.facts, start).is_some();
+        if !provable_by_it && let Ok(turn) = client.site.proof.try_lock() {
+            return self.prove_restart(start, turn).await?.begin(start, None).await;
+        }
+        self.begin(start, None).await?.vouched_for(&client, &path).await
     }
 
     async fn begin(self, start: u64, exact_end: Option<u64>) -> Result<Download, OpenError> {
+        let to_come = if start == 0 { self.client.site.announce(&self.path, &self.facts) } else { None };
         let (lease, facts) = self.transfer(start, exact_end).await?;
-        Ok(Download::new(lease, facts, start))
+        Ok(Download::new(lease, facts, start, to_come))
     }
 
     /// Whether the server is known to start there, or nothing can be known.
@@ -120,13 +117,13 @@ impl Prepared {
     async fn prove_restart(mut self, start: u64, turn: MutexGuard<'_, ()>) -> Result<Self, OpenError> {
         let (false, Some(size)) = (self.is_restart_proven(start)?, self.facts.size) else { return Ok(self) };
         let Self { client, path, mut lease, .. } = self;
-        let lies = fetch_last_byte(&mut lease, size).await?;
-        client.site.pool.learn(|quirks| quirks.absorb(lease.machine.quirks()));
+        let lies = fetch_last_byte(&mut lease, size, client.site.config.timeouts.waits.reply).await?;
+        client.site.learn_restart(lease.machine.quirks());
         // A lie is a lie only if the file has not changed meanwhile; all else is for the others to see.
         let _turn = lies.then_some(turn);
         // The port has been used up, so it is armed again; a file that grew meanwhile proves nothing.
         lease.settle().await;
-        let (lease, facts) = if lease.is_settled() {
+        let (mut lease, facts) = if lease.is_settled() {
             lease.ask(&path, true).map_err(OpenError::Session)?;
             let facts = lease.facts().await.map_err(|error| client.site.judge_port(error))?;
             (lease, facts)
@@ -135,7 +132,8 @@ impl Prepared {
             client.site.ask(&path, Port::Always).await?
         };
         if lies && facts.size == Some(size) {
-            client.site.pool.learn(|quirks| quirks.restart = Restart::Lies);
+            lease.machine.quirks_mut().restart = Restart::Lies;
+            client.site.learn_restart(lease.machine.quirks());
             return Err(OpenError::StartRefused(None));
         }
         Ok(Self { client, path, lease, facts })
@@ -154,8 +152,9 @@ fn exists(facts: &FileFacts) -> bool {
     facts.refusal.is_none() && (facts.size.is_some() || facts.modified().is_some())
 }
 
-/// Fetches the last byte of a file. Exactly one must come; returns whether it did not.
-async fn fetch_last_byte(lease: &mut Lease, size: u64) -> Result<bool, OpenError> {
+/// Fetches the last byte of a file, within `limit` from when the server accepts that. Exactly one must come; returns whether it
+/// did not.
+async fn fetch_last_byte(lease: &mut Lease, size: u64, limit: Duration) -> Result<bool, OpenError> {
     let last = size.saturating_sub(1);
     match lease.start(last, None, true).await {
         Ok(()) => {}
@@ -164,12 +163,15 @@ async fn fetch_last_byte(lease: &mut Lease, size: u64) -> Result<bool, OpenError
         Err(error) => return Err(error),
     }
     let mut byte = BytesMut::with_capacity(8);
-    let ending = loop {
-        match poll_fn(|cx| lease.poll_body(cx, &mut byte)).await.map_err(OpenError::Session)? {
-            Got::Event(Event::Ended(ending)) => break ending,
-            Got::Bytes(_) | Got::Event(_) => {}
+    let ended = async {
+        loop {
+            match poll_fn(|cx| lease.poll_body(cx, &mut byte)).await.map_err(OpenError::Session)? {
+                Got::Event(Event::Ended(ending)) => return Ok::<_, OpenError>(ending),
+                Got::Bytes(_) | Got::Event(_) => {}
+            }
         }
     };
+    let ending = timeout(limit, ended).await.map_err(|_| OpenError::no_byte())??;
     if ending == Ending::Complete {
         lease.machine.quirks_mut().restart = Restart::Works { up_to: last };
     }
@@ -186,6 +188,10 @@ pub struct Download {
     start: u64,
     received: u64,
     end: Option<Result<(), ReadError>>,
+    /// What came before the end and has not been read.
+    left: BytesMut,
+    /// Its first bytes are those of the file, and others wait for them.
+    to_come: Option<ToCome>,
 }
 
 impl fmt::Debug for Download {
@@ -200,10 +206,14 @@ impl fmt::Debug for Download {
 }
 
 impl Download {
-    pub(super) fn new(mut lease: Lease, facts: FileFacts, start: u64) -> Self {
+    pub(super) fn new(mut lease: Lease, facts: FileFacts, start: u64, to_come: Option<ToCome>) -> Self {
         // Whoever ends it early goes on elsewhere, as a rule.
         lease.again = true;
-        Self { lease: Some(lease), facts, start, received: 0, end: None }
+        let to_come = to_come.filter(|to_come| to_come.is_of(&facts));
+        let mut download =
+            Self { lease: Some(lease), facts, start, received: 0, end: None, left: BytesMut::new(), to_come };
+        download.tell_first_bytes();
+        download
     }
 
     /// What the server said about the file just before the transfer.
@@ -231,16 +241,26 @@ impl Download {
             return Ok(0);
         }
         while let Some(lease) = &mut self.lease {
-            match poll_fn(|cx| lease.poll_body(cx, buf)).await {
-                Ok(Got::Bytes(n)) => {
-                    self.received = self.received.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
-                    return Ok(n);
-                }
+            let to_come = self.to_come.is_some();
+            let got = poll_fn(|cx| if to_come { lease.poll_head(cx) } else { lease.poll_body(cx, buf) });
+            match got.await {
+                Ok(Got::Bytes(_)) if to_come => self.tell_first_bytes(),
+                Ok(Got::Bytes(n)) => return Ok(self.count(n)),
                 Ok(Got::Event(event)) => self.take_in(event),
                 Err(error) => self.end_with(Err(error.into())),
             }
         }
+        if !self.left.is_empty() {
+            let n = self.left.len().min(buf.remaining_mut());
+            buf.put(self.left.split_to(n));
+            return Ok(self.count(n));
+        }
         self.end.clone().unwrap_or(Ok(())).map(|()| 0)
+    }
+
+    fn count(&mut self, n: usize) -> usize {
+        self.received = self.received.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+        n
     }
 
     /// Pending while the session is healthy; resolves with what ended it. Reads no byte of the body. Cancel safe.
@@ -270,6 +290,75 @@ impl Download {
         }
     }
 
+    /// Hands out what began before the server was known to start where it is asked to, when that is known.
+    pub(super) async fn vouched_for(mut self, client: &Client, path: &Path) -> Result<Self, OpenError> {
+        let (site, start) = (&client.site, self.start);
+        if let Some(first) = site.first_bytes(path, &self.facts, start)
+            && self.is_proof(site, first).await?
+        {
+            return Ok(self);
+        }
+        let turn = site.proof.lock().await;
+        if is_restart_proven(&site.pool.quirks(), start)? {
+            return Ok(self);
+        }
+        // Its own bytes tell nothing, and what it waited for came to nothing.
+        self.stop().await;
+        client.prepare(path).await?.prove_restart(start, turn).await?.begin(start, None).await
+    }
+
+    /// Whether its first bytes show that the server starts where it is asked to, if nobody else finds that out before.
+    async fn is_proof(&mut self, site: &Site, first: FirstBytes) -> Result<bool, OpenError> {
+        let proven = site.proven.notified();
+        tokio::pin!(proven);
+        proven.as_mut().enable();
+        if is_restart_proven(&site.pool.quirks(), self.start)? {
+            return Ok(true);
+        }
+        let start = self.start;
+        let compared = async {
+            let begun = timeout(site.config.timeouts.waits.reply, self.wait_for_head()).await;
+            if let Some(lease) = begun.map_err(|_| OpenError::no_byte())??
+                && differs(lease, first).await
+            {
+                lease.machine.quirks_mut().restart = Restart::Works { up_to: start };
+                site.learn_restart(lease.machine.quirks());
+            }
+            Ok::<_, OpenError>(())
+        };
+        tokio::select! {
+            biased;
+            compared = compared => compared?,
+            () = proven => {}
+        }
+        is_restart_proven(&site.pool.quirks(), self.start)
+    }
+
+    /// Waits for the first bytes, which stay in the lease's head. `None`: it is over without one.
+    async fn wait_for_head(&mut self) -> Result<Option<&mut Lease>, OpenError> {
+        while let Some(lease) = &mut self.lease {
+            match poll_fn(|cx| lease.poll_head(cx)).await {
+                Ok(Got::Bytes(_)) => break,
+                Ok(Got::Event(event)) => self.take_in(event),
+                Err(error) => self.end_with(Err(error.into())),
+            }
+        }
+        match &self.end {
+            // That may be a server that is wrong about the length, or about the start.
+            Some(Err(error)) if !matches!(error, ReadError::Short(_)) => Err(OpenError::over(error.clone())),
+            _ => Ok(self.lease.as_mut()),
+        }
+    }
+
+    fn tell_first_bytes(&mut self) {
+        if let Some(lease) = &self.lease
+            && !lease.head().is_empty()
+            && let Some(to_come) = self.to_come.take()
+        {
+            to_come.bring(lease.head());
+        }
+    }
+
     fn take_in(&mut self, event: Event) {
         if let (Event::Ended(ending), Some(lease)) = (event, &self.lease) {
             let end = lease.judge(ending).map_or(Ok(()), Err);
@@ -281,8 +370,10 @@ impl Download {
         let position = self.position();
         if let Some(lease) = &mut self.lease {
             lease.again = end.is_ok() && self.facts.size.is_some_and(|size| position < size);
+            self.left.extend_from_slice(lease.head());
         }
         self.end.get_or_insert(end);
+        self.to_come = None;
         self.lease = None;
     }
 }

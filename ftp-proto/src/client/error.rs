@@ -152,6 +152,20 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Of a transfer that was over before it brought a byte.
+    pub(super) fn over(error: ReadError) -> Self {
+        match error {
+            ReadError::NotConnected(kind) => Self::DataConnection(kind),
+            ReadError::Session(error) => Self::Session(error),
+            error => Self::Ended(error),
+        }
+    }
+
+    /// Of a transfer that the server has accepted and sends nothing of, where its bytes decide about others.
+    pub(super) fn no_byte() -> Self {
+        Self::Session(conn::Error::TimedOut(Awaited::Command("RETR")))
+    }
+
     /// What to do about it.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
+use super::beginning::Beginning;
 use super::config::Config;
 use super::download::{Download, Prepared};
 use super::error::{ErrorClass, OpenError};
@@ -56,6 +57,8 @@ impl Client {
                 pool,
                 turn: Mutex::default(),
                 proof: Mutex::default(),
+                proven: Notify::default(),
+                beginning: Beginning::default(),
             }),
         }
     }
@@ -112,7 +115,7 @@ impl Client {
         loop {
             let before = self.site.pool.live();
             let started = async {
-                match self.download_at_once(path, from, None).await {
+                match self.download_at_once(path, from, None).await? {
                     Some(download) => Ok(download),
                     None => self.prepare(path).await?.start(from, None).await,
                 }
@@ -144,10 +147,26 @@ impl Client {
 
     /// Starts a download on a session that has a port or a data connection ready, and asks what the file is along with it.
     /// `None`: there is no such session, or it did not come about; [`prepare`](Self::prepare) takes its time and finds out why.
-    pub(crate) async fn download_at_once(&self, path: &Path, start: u64, exact_end: Option<u64>) -> Option<Download> {
-        let mut lease = self.site.take_ready(path, start, exact_end)?;
-        let facts = lease.start_at_once(path, start, exact_end).await?;
-        Some(Download::new(lease, facts, start))
+    pub(crate) async fn download_at_once(
+        &self,
+        path: &Path,
+        start: u64,
+        exact_end: Option<u64>,
+    ) -> Result<Option<Download>, OpenError> {
+        let site = &self.site;
+        let Some(mut lease) = site.take_ready(path, start, exact_end) else { return Ok(None) };
+        let Some(facts) = lease.start_at_once(path, start, exact_end).await else { return Ok(None) };
+        let to_come = if start == 0 { site.announce(path, &facts) } else { None };
+        let first = site.first_bytes(path, &facts, start);
+        let download = Download::new(lease, facts, start, to_come);
+        if start == 0 || exact_end.is_some() || site.pool.quirks().is_restart_proven(start) {
+            return Ok(Some(download));
+        }
+        // The file is another one than the one whose first bytes are known, or is not as long.
+        if first.is_none() {
+            return Ok(None);
+        }
+        download.vouched_for(self, path).await.map(Some)
     }
 
     /// What was learned about the server so far.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::error::{OpenError, ReadError};
+use super::error::OpenError;
 use super::pool::Pool;
 use super::session::{Session, now};
 use crate::conn::{Error, Event, FileFacts};
@@ -78,13 +78,8 @@ impl Lease {
         match poll_fn(|cx| self.poll_opening(cx)).await.map_err(OpenError::Session)? {
             Event::Refused(reply) => Err(OpenError::Refused { reply, exists }),
             Event::StartRefused(reply) => Err(OpenError::StartRefused(Some(reply))),
-            Event::Ended(ending) => match self.judge(ending) {
-                Some(ReadError::NotConnected(kind)) => Err(OpenError::DataConnection(kind)),
-                Some(ReadError::Session(error)) => Err(OpenError::Session(error)),
-                Some(error) => Err(error.into()),
-                // Accepted comes first, so this is unreachable; an empty transfer is no failure in any case.
-                None => Ok(()),
-            },
+            // Accepted comes first, so this is a failure; an empty transfer is none in any case.
+            Event::Ended(ending) => self.judge(ending).map_or(Ok(()), |error| Err(OpenError::over(error))),
             _ => Ok(()),
         }
     }

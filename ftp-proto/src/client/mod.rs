@@ -13,7 +13,8 @@
 //! | the same, data connection made in advance | 1 | questions, `REST` and `RETR` |
 //! | end of a range, early | 1, in the background | close, and one reply |
 //! | end of a range by `RANG`, or of the file | 0 | the reply comes with the last byte |
-//! | first start behind byte 0 on a server, once | 3 more | the last byte is fetched, as a proof; what starts beside that waits for its outcome, at no cost as a rule |
+//! | first start behind byte 0 on a server, once, beside or after one at byte 0 of the same file | 0 | the first bytes of the two are compared |
+//! | the same, alone | 3 more | the last byte is fetched, as a proof; what starts beside that waits for its outcome, at no cost as a rule |
 //!
 //! Data connections are made in advance ([`Prearm`]) by the task that looks after idle sessions, once the last word of the
 //! transfer before has come. By default that is done where somebody is likely to come back: after a transfer that stopped
@@ -21,6 +22,7 @@
 //! `EPSV`. Nobody waits for it: who comes while the port is being opened takes it over, and who finds that the connection
 //! does not serve begins anew with a port of its own, silently, and is the last one to try.
 
+mod beginning;
 mod config;
 mod connector;
 mod download;

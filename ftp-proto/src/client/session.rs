@@ -12,6 +12,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
+use super::beginning::FIRST;
 use super::connector::{Connecting, Connector, Io, Target};
 use super::error::ReadError;
 use super::pool::Slot;
@@ -116,7 +117,9 @@ impl Session {
                 let n = self.head.len().min(buf.remaining_mut());
                 buf.put_slice(&self.head[..n]);
                 self.head.advance(n);
-                return Poll::Ready(Ok(Got::Bytes(n)));
+                let more = if buf.has_remaining_mut() { self.poll_data(cx, buf) } else { Poll::Pending };
+                let Poll::Ready(Some(more)) = more else { return Poll::Ready(Ok(Got::Bytes(n))) };
+                return Poll::Ready(Ok(Got::Bytes(n.saturating_add(more))));
             }
             if let Poll::Ready(event) = self.poll_event(cx) {
                 return Poll::Ready(event.map(Got::Event));
@@ -133,12 +136,34 @@ impl Session {
             if let Poll::Ready(event) = self.poll_event(cx) {
                 return Poll::Ready(event);
             }
-            let mut head = std::mem::take(&mut self.head);
-            let room = MAX_HEAD.saturating_sub(head.len());
-            let read = if room == 0 { Poll::Pending } else { self.poll_data(cx, &mut (&mut head).limit(room)) };
-            self.head = head;
-            let _ = ready!(read);
+            ready!(self.poll_fill(cx, MAX_HEAD));
         }
+    }
+
+    /// Waits for the first bytes of the body and leaves them in [`head`](Self::head), or brings the next event.
+    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Got, Error>> {
+        while self.head.is_empty() {
+            if let Poll::Ready(event) = self.poll_event(cx) {
+                return Poll::Ready(event.map(Got::Event));
+            }
+            ready!(self.poll_fill(cx, FIRST));
+        }
+        Poll::Ready(Ok(Got::Bytes(self.head.len())))
+    }
+
+    /// Body bytes that have come, and that nobody has taken yet.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Reads body bytes into `head`, up to `limit` in all. Ready when something has changed.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
+        let mut head = std::mem::take(&mut self.head);
+        let room = limit.saturating_sub(head.len());
+        head.reserve(room.min(FIRST));
+        let read = if room == 0 { Poll::Pending } else { self.poll_data(cx, &mut (&mut head).limit(room)) };
+        self.head = head;
+        read.map(drop)
     }
 
     /// Why the control connection is of no more use, if it is.

@@ -4,16 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
 
+use super::beginning::{Beginning, FirstBytes, ToCome, is_telling};
 use super::config::{Config, Prearm};
 use super::connector::Target;
 use super::error::{ConnectError, OpenError};
 use super::lease::Lease;
 use super::pool::Pool;
 use super::session::{Peer, Session, now};
-use crate::conn::{self, Awaited, Connection, Credentials, Event, FileFacts};
+use crate::conn::{self, Awaited, Connection, Credentials, Event, FileFacts, Quirks, Restart};
 use crate::wire::{self, Path, Reply};
 
 /// Sessions that turn out to be dead before a new one is opened: as many as a server that was restarted left behind.
@@ -39,6 +40,9 @@ pub(super) struct Site {
     pub(super) turn: Mutex<()>,
     /// Held by the one transfer that finds out whether the server starts where it is asked to.
     pub(super) proof: Mutex<()>,
+    /// Somebody has found out.
+    pub(super) proven: Notify,
+    pub(super) beginning: Beginning,
 }
 
 impl fmt::Debug for Site {
@@ -74,11 +78,32 @@ impl Site {
     /// An idle session that has a port or a data connection ready, if a transfer of this file from there may begin with no
     /// question asked before.
     pub(super) fn take_ready(&self, path: &Path, start: u64, exact_end: Option<u64>) -> Option<Lease> {
-        let proven = start == 0 || exact_end.is_some() || self.pool.quirks().is_restart_proven(start);
-        if !proven || !self.may_use_ready(path) {
+        let quirks = self.pool.quirks();
+        let proven = start == 0 || exact_end.is_some() || quirks.is_restart_proven(start);
+        let provable = is_telling(&quirks, start) && self.beginning.is_of(path);
+        if !(proven || provable) || !self.may_use_ready(path) {
             return None;
         }
         Some(self.lease(self.pool.take_ready(path)?))
+    }
+
+    /// The first bytes of the file, if those of a transfer from `start` would show whether the server starts there.
+    pub(super) fn first_bytes(&self, path: &Path, facts: &FileFacts, start: u64) -> Option<FirstBytes> {
+        let telling = is_telling(&self.pool.quirks(), start) && facts.size.is_some_and(|size| start < size);
+        if telling { self.beginning.of(path, facts) } else { None }
+    }
+
+    /// The first bytes of the file are about to come, and may be of use.
+    pub(super) fn announce(&self, path: &Path, facts: &FileFacts) -> Option<ToCome> {
+        if is_telling(&self.pool.quirks(), 0) { self.beginning.announce(path, facts) } else { None }
+    }
+
+    /// What a session has learned about where the server starts.
+    pub(super) fn learn_restart(&self, learned: &Quirks) {
+        self.pool.learn(|quirks| quirks.absorb(learned));
+        if learned.restart != Restart::Unknown {
+            self.proven.notify_waiters();
+        }
     }
 
     fn may_use_ready(&self, path: &Path) -> bool {

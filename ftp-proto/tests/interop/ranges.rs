@@ -1,5 +1,6 @@
 //! Ranges of one file over one session.
 
+use ftp_proto::conn::Restart;
 use segfetch_testkit::lab::Kind;
 
 use super::setup::{MIB, Rng, client, server_with_file, take, url};
@@ -54,4 +55,24 @@ async fn two_hundred_ranges_of_pure_ftpd_take_one_login() {
 #[tokio::test]
 async fn two_hundred_ranges_of_pyftpdlib_take_one_login() {
     two_hundred_ranges_take_one_login(Kind::Pyftpd).await;
+}
+
+/// Beside a stream from byte 0 the first start behind it needs no transfer of the last byte, and no byte of it is lost.
+async fn a_start_beside_another_is_proven_by_its_first_bytes(kind: Kind) {
+    let (_dir, server, pattern) = server_with_file(kind, 64 * MIB);
+    let client = client(&server);
+    let path = url(&server, "big").path().clone();
+    let mut first = client.download(&path, 0).await.unwrap();
+    assert!(take(&mut first, 1000).await == pattern.bytes(0, 1000));
+    let mut second = client.download(&path, 32 * MIB).await.unwrap();
+    assert_eq!(client.quirks().restart, Restart::Works { up_to: 32 * MIB }, "{kind:?}");
+    assert!(take(&mut second, 100_000).await == pattern.bytes(32 * MIB, 100_000), "{kind:?}");
+    assert!(take(&mut first, 100_000).await == pattern.bytes(1000, 100_000), "{kind:?}");
+}
+
+#[tokio::test]
+async fn all_servers_prove_a_start_by_its_first_bytes() {
+    for kind in [Kind::Vsftpd, Kind::Proftpd, Kind::PureFtpd, Kind::Pyftpd] {
+        a_start_beside_another_is_proven_by_its_first_bytes(kind).await;
+    }
 }

@@ -7,5 +7,6 @@ mod distance;
 mod limits;
 mod memory;
 mod prearm;
+mod proof;
 mod round_trips;
 pub(crate) mod watched;

@@ -51,9 +51,13 @@ impl World {
     }
 
     fn client_that(&self, prearm: Prearm) -> Client {
-        // One session at most: one that leaks is missed at once.
+        self.client_of(1, prearm)
+    }
+
+    /// A client with no session to spare: one that leaks is missed at once.
+    fn client_of(&self, sessions: usize, prearm: Prearm) -> Client {
         let mut limits = Limits::default();
-        limits.sessions = 1;
+        limits.sessions = sessions;
         let config = Config::default().with_connector(self.watched.clone()).with_limits(limits).with_prearm(prearm);
         Client::new(&Url::parse(&self.server.url("/")).unwrap(), config)
     }
@@ -177,26 +181,64 @@ async fn a_download_on_a_connection_made_in_advance_can_be_dropped_at_every_awai
 }
 
 #[tokio::test]
-async fn a_dropped_read_loses_no_byte() {
-    let world = World::start(Personality::plain());
-    world.server.set_rate(4 << 20);
-    let client = world.client();
-    let mut download = client.download(&world.path, LEN - 100_000).await.unwrap();
-    let mut bytes = BytesMut::with_capacity(200_000);
-    loop {
-        if at_most(1, download.hold()).await.is_some() {
-            break;
+async fn a_start_that_is_proven_by_another_one_can_be_dropped_at_every_await() {
+    for personality in [Personality::vsftpd(), Personality::pyftpdlib(), Personality::plain()] {
+        let world = World::start(personality);
+        for polls in 0.. {
+            assert!(polls < 200, "it never ends");
+            let client = world.client_of(2, Prearm::Never);
+            let mut beside = client.download(&world.path, 0).await.unwrap();
+            let mut bytes = BytesMut::with_capacity(1000);
+            beside.read(&mut bytes).await.unwrap();
+            let done = at_most(polls, client.download(&world.path, 77)).await.is_some();
+            for start in [77, 78] {
+                let mut download = client.download(&world.path, start).await.unwrap();
+                let mut bytes = BytesMut::with_capacity(1000);
+                let n = download.read(&mut bytes).await.unwrap();
+                let mut expected = vec![0; n];
+                content_at(3, start, &mut expected);
+                assert_eq!(bytes, expected, "dropped after {polls} polls");
+                download.stop().await;
+            }
+            assert_eq!((client.sessions(), world.server.counters().max_open), (2, 2), "dropped after {polls} polls");
+            drop((beside, client));
+            while world.watched.open() > 0 {
+                tokio::task::yield_now().await;
+            }
+            world.server.wait_for(|counters| counters.open == 0).await;
+            if done {
+                assert!(polls > 1, "it has no await");
+                break;
+            }
         }
-        match at_most(1, download.read(&mut bytes)).await {
-            Some(Ok(0)) => break,
-            Some(read) => assert!(read.is_ok()),
-            None => tokio::task::yield_now().await,
-        }
+        let proofs = world.server.streams().iter().filter(|stream| stream.offset == LEN - 1).count();
+        assert_eq!(proofs, 0);
     }
-    while download.read(&mut bytes).await.unwrap() > 0 {}
-    let mut expected = vec![0; 100_000];
-    content_at(3, LEN - 100_000, &mut expected);
-    assert!(bytes == expected);
+}
+
+#[tokio::test]
+async fn a_dropped_read_loses_no_byte() {
+    for (start, len) in [(LEN - 100_000, 100_000), (0, LEN)] {
+        let world = World::start(Personality::plain());
+        world.server.set_rate(4 << 20);
+        let client = world.client();
+        let mut download = client.download(&world.path, start).await.unwrap();
+        let mut bytes = BytesMut::with_capacity(1 << 21);
+        loop {
+            if at_most(1, download.hold()).await.is_some() {
+                break;
+            }
+            match at_most(1, download.read(&mut bytes)).await {
+                Some(Ok(0)) => break,
+                Some(read) => assert!(read.is_ok()),
+                None => tokio::task::yield_now().await,
+            }
+        }
+        while download.read(&mut bytes).await.unwrap() > 0 {}
+        let mut expected = vec![0; usize::try_from(len).unwrap()];
+        content_at(3, start, &mut expected);
+        assert!(bytes == expected);
+    }
 }
 
 #[test]

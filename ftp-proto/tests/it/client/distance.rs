@@ -41,6 +41,10 @@ struct State {
     targets: Vec<Target>,
     /// Answers in place of the honest ones, each used once.
     instead: Vec<(&'static str, String)>,
+    /// Where transfers have started, in order.
+    starts: Vec<u64>,
+    /// How long a transfer from there is accepted before its first byte is sent.
+    delays: BTreeMap<u64, Duration>,
     last_port: u16,
     /// How to end the data connections that stand, or stood.
     data: Vec<Arc<Notify>>,
@@ -75,6 +79,16 @@ impl Distant {
     /// Answers the next `verb` with this.
     pub(crate) fn answer(&self, verb: &'static str, reply: impl Into<String>) {
         self.state.lock().unwrap().instead.push((verb, reply.into()));
+    }
+
+    /// Accepts transfers from there, and sends their first byte so much later.
+    pub(crate) fn delay(&self, start: u64, time: Duration) {
+        self.state.lock().unwrap().delays.insert(start, time);
+    }
+
+    /// Where all transfers so far have started.
+    pub(crate) fn starts(&self) -> Vec<u64> {
+        self.state.lock().unwrap().starts.clone()
     }
 
     /// Ends all data connections that stand, at the server's end.
@@ -250,6 +264,18 @@ impl Session {
         let Some(mut accepted) = self.passive.take() else { return self.say("425 EPSV first").await };
         let Some(mut data) = accepted.recv().await else { return self.say("425 closed").await };
         self.say("150 sending").await?;
+        let delay = {
+            let mut state = self.net.state.lock().unwrap();
+            state.starts.push(start);
+            state.delays.get(&start).copied()
+        };
+        if let Some(delay) = delay {
+            let gone = async { while data.read_u8().await.is_ok() {} };
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = gone => return self.say("426 stopped").await,
+            }
+        }
         let mut piece = vec![0; BUFFER];
         let mut at = start;
         while at < end {

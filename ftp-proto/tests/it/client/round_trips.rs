@@ -97,8 +97,7 @@ async fn the_first_byte_of_a_cold_download_takes_5_whether_it_was_probed_or_not(
 #[tokio::test(start_paused = true)]
 async fn the_first_start_behind_0_on_a_server_is_proven_for_3_more() {
     let (_, source) = source("f", Prearm::Auto);
-    drop(first_bytes(&source, OpenRequest::from(0)).await);
-    sleep(ROUND_TRIP * 10).await;
+    source.probe(&SourceContext::new()).await.unwrap();
     let (first, _held) = measured(first_bytes(&source, OpenRequest::from(9))).await;
     let (beside, _) = measured(first_bytes(&source, OpenRequest::from(9))).await;
     assert_eq!((first, beside), (6.0, 5.0), "the second one on a session of its own");
@@ -107,18 +106,16 @@ async fn the_first_start_behind_0_on_a_server_is_proven_for_3_more() {
 #[tokio::test(start_paused = true)]
 async fn what_starts_beside_the_proof_pays_nothing_for_it() {
     let (distant, source) = source("f", Prearm::Auto);
-    source.probe(&SourceContext::new()).await.unwrap();
     let mut streams = tokio::task::JoinSet::new();
-    for n in 0..6 {
+    for n in 1..7 {
         let source = Arc::clone(&source);
         streams.spawn(async move { measured(first_bytes(&source, OpenRequest::from(n << 18))).await.0 });
     }
     let mut trips = streams.join_all().await;
     trips.sort_by(f64::total_cmp);
-    // The first one has the session of the probe; one of the others proves.
-    assert_eq!(trips, [2.0, 5.0, 5.0, 5.0, 5.0, 8.0]);
-    let last_byte = distant.verbs().iter().filter(|verb| *verb == "REST").count();
-    assert_eq!(last_byte, 6, "five parts, and one proof");
+    assert_eq!(trips, [5.0, 5.0, 5.0, 5.0, 5.0, 8.0]);
+    let last_byte = distant.starts().iter().filter(|start| **start == LEN - 1).count();
+    assert_eq!((distant.starts().len(), last_byte), (7, 1));
 }
 
 #[tokio::test(start_paused = true)]
