@@ -159,6 +159,11 @@ impl Ramp {
         }
     }
 
+    /// Whether spans are to be divided although nothing is known of any rate.
+    pub(super) fn is_blind(&self) -> bool {
+        matches!(&self.state, State::Trial { before, .. } if before.windows == 0)
+    }
+
     /// Units came from a stream that was asked for at `asked`.
     pub(super) fn count(&mut self, asked: Instant, units: u64) {
         self.total = self.total.saturating_add(units);

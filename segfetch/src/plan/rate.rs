@@ -95,12 +95,12 @@ pub(super) struct Setup {
     /// Seconds from asking to the first unit.
     measured: Option<f64>,
     /// Seconds that the slow start costs in addition.
-    slow_start: f64,
+    slow_start: Option<f64>,
 }
 
 impl Setup {
     pub(super) fn new(round_trips: u8) -> Self {
-        Self { guess: ASSUMED_ROUND_TRIP.as_secs_f64() * f64::from(round_trips), measured: None, slow_start: 0.0 }
+        Self { guess: ASSUMED_ROUND_TRIP.as_secs_f64() * f64::from(round_trips), measured: None, slow_start: None }
     }
 
     /// A stream brought its first unit after `took`.
@@ -120,12 +120,14 @@ impl Setup {
 
     /// A stream has lost `seconds` to its slow start.
     pub(super) fn slow_start_took(&mut self, seconds: f64) {
-        self.slow_start += SETUP_GAIN * (seconds.max(0.0) - self.slow_start);
+        let seconds = seconds.max(0.0);
+        let before = self.slow_start.unwrap_or(seconds);
+        self.slow_start = Some(before + SETUP_GAIN * (seconds - before));
     }
 
     /// Seconds that a stream is behind one that has the same rate at once.
     pub(super) fn behind(&self) -> f64 {
-        self.seconds() + self.slow_start
+        self.seconds() + self.slow_start.unwrap_or(0.0)
     }
 
     /// Seconds from asking to the first unit.
@@ -223,7 +225,7 @@ mod tests {
         let mut setup = Setup::new(3);
         setup.slow_start_took(1.0);
         setup.slow_start_took(-3.0);
-        assert!((setup.behind() - 0.3 - 0.25).abs() < 1e-9, "{}", setup.behind());
+        assert!((setup.behind() - 0.3 - 0.5).abs() < 1e-9, "{}", setup.behind());
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::schedule::Find;
 use super::split::{equal_finish, finish};
 use super::stream::{Phase, Slot};
 
+/// Where nothing is known of any rate, one stream is expected to take so many seconds for all that is left.
+const BLIND: f64 = 60.0;
+
 /// A stream that is to bring something.
 struct Victim {
     worker: WorkerId,
@@ -56,9 +59,12 @@ impl Planner {
 
     fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {
         let behind = self.setup.behind();
+        let left = self.axis.end() - self.axis.have.total();
+        let blind = self.ramp.is_blind() && self.usual_rate(now).is_none();
+        let guess = blind.then_some(left as f64 / BLIND);
         self.streams().filter(|(_, stream)| stream.is_fetching()).filter_map(move |(worker, stream)| {
             let late = (behind - now.saturating_duration_since(stream.asked).as_secs_f64()).max(0.0);
-            let (rate, silent) = (self.expected_rate(now, worker)?, self.is_silent(stream));
+            let (rate, silent) = (self.expected_rate(now, worker).or(guess)?, self.is_silent(stream));
             Some(Victim { worker, rest: stream.rest(), rate, late, silent })
         })
     }

@@ -63,3 +63,27 @@ fn workers_are_added_as_long_as_each_brings_as_much_and_what_is_not_granted_is_w
     assert_eq!(run(&mut bench, 20, 3, 667), []);
     assert_eq!(bench.planner.wanted(), 8);
 }
+
+#[test]
+fn far_from_the_server_the_first_unit_lets_three_more_begin_and_all_have_equal_parts() {
+    let mut automatic = config(1_000_000_000, 8);
+    automatic.ramp = true;
+    let mut bench = Bench::new(automatic);
+    assert_eq!(bench.outputs(), [open(0, 0, End::Open)]);
+    bench.opened(0, 0);
+    bench.now += Duration::from_millis(400);
+    bench.came(0, 1000);
+    let outputs = bench.outputs();
+    let starts = outputs.iter().filter_map(|output| match output {
+        Output::Open { start, .. } => Some(*start),
+        _ => None,
+    });
+    let mut starts: Vec<_> = starts.collect();
+    starts.sort_unstable();
+    let near = |at: u64, expected: u64| at.abs_diff(expected) < 12_000_000;
+    assert!(
+        matches!(starts[..], [a, b, c] if near(a, 250_000_000) && near(b, 500_000_000) && near(c, 750_000_000)),
+        "{starts:?}"
+    );
+    assert_eq!(bench.planner.wanted(), 4);
+}
