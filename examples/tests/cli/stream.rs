@@ -82,13 +82,16 @@ async fn a_server_that_starts_elsewhere_than_it_says_puts_no_byte_in_a_wrong_pla
     const LEN: u64 = 12 << 20;
     let dir = tempfile::tempdir().unwrap();
     let wrong = Fault::WrongOffset { back: 1000, above: 0 };
-    // It is found out at the first start, and one connection is enough; or later, when streams do not join.
-    for (when, fault, code) in [(2, Fault::REST_IGNORED, 0), (2, wrong.clone(), 0), (6, wrong, 5)] {
+    // Byte 0 is found out at the first start, and one connection is enough. Another place is by the last byte of the file, or
+    // later, when streams do not join: which of them depends on whether the stream from byte 0 is early enough to be compared.
+    for (when, fault, codes) in [(2, Fault::REST_IGNORED, &[0][..]), (2, wrong.clone(), &[0, 5]), (6, wrong, &[5])] {
         let server = server(LEN).rate(8 << 20).start().unwrap();
         server.fault(When::From(when), fault);
         let ended = run(dir.path(), ["-n", "4", "-o", "-", &server.url("/f")]).await;
         assert!(File::generated(LEN, 1).to_vec().starts_with(&ended.stdout));
-        assert_eq!((ended.code, ended.stdout.len() as u64 == LEN), (Some(code), code == 0), "{}", ended.stderr);
+        let code = ended.code.unwrap();
+        assert!(codes.contains(&code), "{code}: {}", ended.stderr);
+        assert_eq!(ended.stdout.len() as u64 == LEN, code == 0, "{}", ended.stderr);
     }
 }
 

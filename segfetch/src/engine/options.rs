@@ -12,9 +12,10 @@ use crate::checkpoint::{OnDamage, Verify};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connections {
-    /// (default) One at first, and more of them while they make the whole faster, at most [`Connections::AUTO_MOST`].
+    /// (default) One at first (four for a long file on a server far away), and more of them while they make the whole faster, at
+    /// most [`Connections::AUTO_MOST`].
     Auto,
-    /// This many, once the first byte has come, unless the server grants fewer. 0 counts as 1, and more than
+    /// This many, once the server has said what the file is, unless it grants fewer. 0 counts as 1, and more than
     /// [`Connections::MOST`] as that.
     Exactly(u16),
 }

@@ -213,6 +213,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("ftp-proto/tests/it/client/distance.rs", "the distance of a server in memory, on paused runtimes"),
     ("ftp-proto/tests/it/client/round_trips.rs", "time is counted in round trips, on paused runtimes"),
     ("ftp-proto/tests/it/client/prearm.rs", "the same"),
+    ("ftp-proto/tests/it/client/proof.rs", "the same"),
     ("ftp-proto/tests/interop/prearm.rs", "looks again until the client is at rest"),
     ("examples/tests/http/server.rs", "the pace of a web server"),
     ("examples/tests/http/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
