@@ -2,27 +2,24 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use tokio::sync::MutexGuard;
-use tokio::time::timeout;
 
-use super::beginning::{FirstBytes, ToCome, differs};
+use super::beginning::ToCome;
 use super::error::{OpenError, ReadError};
 use super::face::Client;
 use super::lease::Lease;
 use super::session::Got;
-use super::site::{Port, Site};
-use crate::conn::{Ending, Event, FileFacts, Quirks, Restart};
+use super::site::Port;
+use crate::conn::{Event, FileFacts};
 use crate::wire::Path;
 
 /// A file that the server is ready to send.
 pub struct Prepared {
-    client: Client,
-    path: Path,
-    lease: Lease,
-    facts: FileFacts,
+    pub(super) client: Client,
+    pub(super) path: Path,
+    pub(super) lease: Lease,
+    pub(super) facts: FileFacts,
 }
 
 impl fmt::Debug for Prepared {
@@ -78,17 +75,10 @@ impl Prepared {
         self.begin(start, None).await?.vouched_for(&client, &path).await
     }
 
-    async fn begin(self, start: u64, exact_end: Option<u64>) -> Result<Download, OpenError> {
+    pub(super) async fn begin(self, start: u64, exact_end: Option<u64>) -> Result<Download, OpenError> {
         let to_come = if start == 0 { self.client.site.announce(&self.path, &self.facts) } else { None };
         let (lease, facts) = self.transfer(start, exact_end).await?;
         Ok(Download::new(lease, facts, start, to_come))
-    }
-
-    /// Whether the server is known to start there, or nothing can be known.
-    fn is_restart_proven(&mut self, start: u64) -> Result<bool, OpenError> {
-        // Another session may have found out while this one logged in.
-        self.lease.machine.quirks_mut().absorb(&self.client.site.pool.quirks());
-        Ok(is_restart_proven(self.lease.machine.quirks(), start)? || matches!(self.facts.size, None | Some(0 | 1)))
     }
 
     /// Makes the data connection; by `PASV` if the port that `EPSV` named cannot be reached. Some NAT helpers open the port
@@ -112,70 +102,11 @@ impl Prepared {
         }
         started.map(|()| (lease, facts))
     }
-
-    /// Makes sure that the server starts where it is asked to.
-    async fn prove_restart(mut self, start: u64, turn: MutexGuard<'_, ()>) -> Result<Self, OpenError> {
-        let (false, Some(size)) = (self.is_restart_proven(start)?, self.facts.size) else { return Ok(self) };
-        let Self { client, path, mut lease, .. } = self;
-        let lies = fetch_last_byte(&mut lease, size, client.site.config.timeouts.waits.reply).await?;
-        client.site.learn_restart(lease.machine.quirks());
-        // A lie is a lie only if the file has not changed meanwhile; all else is for the others to see.
-        let _turn = lies.then_some(turn);
-        // The port has been used up, so it is armed again; a file that grew meanwhile proves nothing.
-        lease.settle().await;
-        let (mut lease, facts) = if lease.is_settled() {
-            lease.ask(&path, true).map_err(OpenError::Session)?;
-            let facts = lease.facts().await.map_err(|error| client.site.judge_port(error))?;
-            (lease, facts)
-        } else {
-            drop(lease);
-            client.site.ask(&path, Port::Always).await?
-        };
-        if lies && facts.size == Some(size) {
-            lease.machine.quirks_mut().restart = Restart::Lies;
-            client.site.learn_restart(lease.machine.quirks());
-            return Err(OpenError::StartRefused(None));
-        }
-        Ok(Self { client, path, lease, facts })
-    }
-}
-
-fn is_restart_proven(quirks: &Quirks, start: u64) -> Result<bool, OpenError> {
-    match quirks.restart {
-        Restart::Refused | Restart::Lies => Err(OpenError::StartRefused(None)),
-        Restart::Works { .. } | Restart::Unknown => Ok(quirks.is_restart_proven(start)),
-    }
 }
 
 /// Whether the server shows in any way that the file is there.
 fn exists(facts: &FileFacts) -> bool {
     facts.refusal.is_none() && (facts.size.is_some() || facts.modified().is_some())
-}
-
-/// Fetches the last byte of a file, within `limit` from when the server accepts that. Exactly one must come; returns whether it
-/// did not.
-async fn fetch_last_byte(lease: &mut Lease, size: u64, limit: Duration) -> Result<bool, OpenError> {
-    let last = size.saturating_sub(1);
-    match lease.start(last, None, true).await {
-        Ok(()) => {}
-        // It says nothing about where a transfer would have started; the next one will tell.
-        Err(OpenError::Refused { .. } | OpenError::DataConnection(_)) => return Ok(false),
-        Err(error) => return Err(error),
-    }
-    let mut byte = BytesMut::with_capacity(8);
-    let ended = async {
-        loop {
-            match poll_fn(|cx| lease.poll_body(cx, &mut byte)).await.map_err(OpenError::Session)? {
-                Got::Event(Event::Ended(ending)) => return Ok::<_, OpenError>(ending),
-                Got::Bytes(_) | Got::Event(_) => {}
-            }
-        }
-    };
-    let ending = timeout(limit, ended).await.map_err(|_| OpenError::no_byte())??;
-    if ending == Ending::Complete {
-        lease.machine.quirks_mut().restart = Restart::Works { up_to: last };
-    }
-    Ok(matches!(ending, Ending::Overrun | Ending::Short(_)))
 }
 
 /// A transfer that the server has accepted.
@@ -184,8 +115,8 @@ async fn fetch_last_byte(lease: &mut Lease, size: u64, limit: Duration) -> Resul
 pub struct Download {
     /// `None` when the transfer is over, so that the session is free for others at once.
     lease: Option<Lease>,
-    facts: FileFacts,
-    start: u64,
+    pub(super) facts: FileFacts,
+    pub(super) start: u64,
     received: u64,
     end: Option<Result<(), ReadError>>,
     /// What came before the end and has not been read.
@@ -290,52 +221,8 @@ impl Download {
         }
     }
 
-    /// Hands out what began before the server was known to start where it is asked to, when that is known.
-    pub(super) async fn vouched_for(mut self, client: &Client, path: &Path) -> Result<Self, OpenError> {
-        let (site, start) = (&client.site, self.start);
-        if let Some(first) = site.first_bytes(path, &self.facts, start)
-            && self.is_proof(site, first).await?
-        {
-            return Ok(self);
-        }
-        let turn = site.proof.lock().await;
-        if is_restart_proven(&site.pool.quirks(), start)? {
-            return Ok(self);
-        }
-        // Its own bytes tell nothing, and what it waited for came to nothing.
-        self.stop().await;
-        client.prepare(path).await?.prove_restart(start, turn).await?.begin(start, None).await
-    }
-
-    /// Whether its first bytes show that the server starts where it is asked to, if nobody else finds that out before.
-    async fn is_proof(&mut self, site: &Site, first: FirstBytes) -> Result<bool, OpenError> {
-        let proven = site.proven.notified();
-        tokio::pin!(proven);
-        proven.as_mut().enable();
-        if is_restart_proven(&site.pool.quirks(), self.start)? {
-            return Ok(true);
-        }
-        let start = self.start;
-        let compared = async {
-            let begun = timeout(site.config.timeouts.waits.reply, self.wait_for_head()).await;
-            if let Some(lease) = begun.map_err(|_| OpenError::no_byte())??
-                && differs(lease, first).await
-            {
-                lease.machine.quirks_mut().restart = Restart::Works { up_to: start };
-                site.learn_restart(lease.machine.quirks());
-            }
-            Ok::<_, OpenError>(())
-        };
-        tokio::select! {
-            biased;
-            compared = compared => compared?,
-            () = proven => {}
-        }
-        is_restart_proven(&site.pool.quirks(), self.start)
-    }
-
     /// Waits for the first bytes, which stay in the lease's head. `None`: it is over without one.
-    async fn wait_for_head(&mut self) -> Result<Option<&mut Lease>, OpenError> {
+    pub(super) async fn wait_for_head(&mut self) -> Result<Option<&mut Lease>, OpenError> {
         while let Some(lease) = &mut self.lease {
             match poll_fn(|cx| lease.poll_head(cx)).await {
                 Ok(Got::Bytes(_)) => break,

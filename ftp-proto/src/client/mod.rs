@@ -30,6 +30,7 @@ mod error;
 mod face;
 mod lease;
 mod pool;
+mod proof;
 mod session;
 mod site;
 mod tcp;
