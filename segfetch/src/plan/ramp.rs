@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Shortest time over which the rate of all streams is measured.
 const WINDOW: f64 = 0.2;
+/// The same while a first steady rate is looked for: what is seen then is one stream, and decides about one more.
+const FIRST_WINDOW: f64 = 0.15;
 /// The same as a part of the set-up time: about a round trip, in which a slow start sends one burst.
 const WINDOW_OF_SETUP: f64 = 0.2;
 /// The first rate that is not higher than the one before by more than this is the one to compare with: the slow start is over.
@@ -179,7 +181,7 @@ impl Ramp {
             return;
         }
         let here = (now, self.total);
-        let shortest = WINDOW.max(setup * WINDOW_OF_SETUP);
+        let shortest = if self.state == State::Level { FIRST_WINDOW } else { WINDOW }.max(setup * WINDOW_OF_SETUP);
         let Some(level) = self.level.as_mut().filter(|level| level.running == running) else {
             self.level_begins(here, running, setup, plenty, most);
             return;
