@@ -40,6 +40,10 @@ const SMALL_GAIN: f64 = 1.05;
 /// Each new stream brings at least this part of what an old one did, and so does not take it away from them: there is room for
 /// many.
 const NEW_ROOM: f64 = 0.4;
+/// A newcomer that brings less than this part of what an old one brings has a slow way: on a full link all get about the same. It says
+/// nothing about the next one, so that is tried; so often at most.
+const SLOW: f64 = 0.25;
+const SLOW_TRIALS: u16 = 2;
 /// Windows before less than that is judged. A pause and the burst behind it look like a gain if they lie in two of them.
 const WINDOWS: u32 = 3;
 /// Set-up times before less than that is judged: a slow start doubles from next to nothing, and is not felt for about six round
@@ -124,6 +128,8 @@ pub(super) struct Ramp {
     old: u64,
     /// When the last trial began.
     tried_at: Option<Instant>,
+    /// Trials in a row that met slow newcomers only.
+    slow_trials: u16,
     level: Option<Level>,
 }
 
@@ -131,8 +137,9 @@ pub(super) struct Ramp {
 #[derive(Clone, Copy, Debug)]
 struct Level {
     running: u16,
-    /// When it began, and what had come until then.
+    /// When it began, and what had come until then, in all and from those before the trial.
     began: Mark,
+    old: u64,
     /// The same of the present window.
     window: Mark,
     /// Windows before that one, and the rates in the last three, the newest first.
@@ -144,7 +151,17 @@ impl Ramp {
     /// A search that begins at 1, or, if it is not `wanted`, the answer that any number is welcome.
     pub(super) fn new(wanted: bool) -> Self {
         let allowed = if wanted { 1 } else { u16::MAX };
-        Self { allowed, state: State::Level, step: 1, hold: FIRST_HOLD, total: 0, old: 0, tried_at: None, level: None }
+        Self {
+            allowed,
+            state: State::Level,
+            step: 1,
+            hold: FIRST_HOLD,
+            total: 0,
+            old: 0,
+            tried_at: None,
+            slow_trials: 0,
+            level: None,
+        }
     }
 
     /// How many workers there may be.
@@ -214,19 +231,31 @@ impl Ramp {
                 let gain = level.rates.into_iter().fold(f64::INFINITY, f64::min).max(mean) / before.rate();
                 match judge(from, running, gain, early, newest > RISING * mean) {
                     None => {}
+                    Some(0) if self.slow_trials < SLOW_TRIALS && self.newcomers_are_slow(level, from, here) => {
+                        (self.step, self.slow_trials) = (1, self.slow_trials + 1);
+                        self.begin_trial(now, Before::new(since, SETTLED), running, most);
+                    }
                     Some(0) => {
+                        self.slow_trials = 0;
                         (self.step, self.allowed) = (1, from);
                         self.state = State::Hold(now + self.hold);
                         self.hold = (self.hold * 2).min(LAST_HOLD);
                     }
                     Some(step) => {
-                        self.step = step;
+                        (self.step, self.slow_trials) = (step, 0);
                         self.begin_trial(now, Before::new(since, SETTLED), running, most);
                     }
                 }
             }
             _ => {}
         }
+    }
+
+    /// Whether each of those above `from` brings little beside each of the others.
+    fn newcomers_are_slow(&self, level: Level, from: u16, here: Mark) -> bool {
+        let old = rate((level.began.0, level.old), (here.0, self.old));
+        let new = rate(level.began, here) - old;
+        new / f64::from(level.running - from) < SLOW * old / f64::from(from)
     }
 
     /// The number of workers that bring units is another one.
@@ -252,10 +281,11 @@ impl Ramp {
             }
             _ => {}
         }
-        self.level = Some(Level { running, began: here, window: here, windows: 0, rates: [0.0; 3] });
+        self.level = Some(Level { running, began: here, old: self.old, window: here, windows: 0, rates: [0.0; 3] });
     }
 
     fn begin_trial(&mut self, now: Instant, before: Before, running: u16, most: u16) {
+        let before = Before { until: (now, self.total), ..before };
         self.state = State::Trial { from: running, before };
         self.tried_at = Some(now);
         self.allowed = running.saturating_add(self.step).min(most);

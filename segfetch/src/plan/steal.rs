@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::WorkerId;
 use super::planner::Planner;
 use super::schedule::Find;
-use super::split::{equal_finish, finish};
+use super::split::{equal_finish, finish, worthwhile};
 use super::stream::{Phase, Slot};
 
 /// Where nothing is known of any rate, one stream is expected to take so many seconds for all that is left.
@@ -52,9 +52,19 @@ impl Planner {
         // A silent one is challenged, or it would lose its span but for a block to each of many thieves.
         let robbed: Vec<_> = victims.iter().filter(|victim| !victim.silent && share(victim, all).is_some()).collect();
         let longest = *robbed.iter().max_by(|a, b| a.time_to_go().total_cmp(&b.time_to_go()))?;
-        // Where no other thief comes to the same victim, the two of them must not take longer than they need.
-        let pair = finish(once(longest.load()), thieves.first().copied().into_iter(), behind);
-        share(longest, if thieves.len() > robbed.len() { all } else { all.max(pair) })
+        let thief =
+            self.ready_worker(now).and_then(|thief| self.slots.get(usize::from(thief.0))?.last_rate).unwrap_or(usual);
+        // Those that are done so early that they can help, too.
+        let helpers = victims.iter().filter(|victim| victim.time_to_go() + behind + setup < all).count();
+        let finish = if thieves.len() + helpers > robbed.len() {
+            // Others come to the same victim: nobody takes more than can be done in time, or than is worth a stream.
+            let most = (thief * (all - behind)).max(worthwhile(thief, setup) as f64);
+            (longest.load().0 - most) / longest.rate
+        } else {
+            // Nobody else comes to it: the two of them must not take longer than they need.
+            finish(once(longest.load()), once(thief), behind)
+        };
+        share(longest, finish.max(all))
     }
 
     fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {

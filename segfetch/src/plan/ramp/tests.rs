@@ -126,7 +126,10 @@ fn steps_are_larger_the_more_of_it_each_new_worker_brings() {
 fn feed(ramp: &mut Ramp, now: &mut Instant, tenths: i32, running: u16, opening: bool, rate: f64, growth: f64) -> u16 {
     for n in 0..tenths {
         *now += Duration::from_millis(100);
-        ramp.count(Instant::now(), (1e5 * rate * growth.powi(n)) as u64);
+        // Whoever is not the first one is new.
+        let (all, from) = (1e5 * rate * growth.powi(n), f64::from(running));
+        ramp.count(*now - Duration::from_secs(99), (all / from) as u64);
+        ramp.count(*now, (all - all / from) as u64);
         ramp.look(*now, running, opening, 0.1, false, 8);
     }
     ramp.allowed()
@@ -175,7 +178,7 @@ fn a_slow_start_that_is_not_felt_at_first_is_waited_for() {
     let (mut ramp, mut now) = trial();
     let mut look = |total: f64| {
         now += Duration::from_millis(100);
-        ramp.count(Instant::now(), (1e5 * total) as u64);
+        ramp.count(now, (1e5 * total) as u64);
         ramp.look(now, 2, false, 0.5, false, 8);
         ramp.allowed()
     };
@@ -266,7 +269,8 @@ fn when_the_first_one_is_gone_before_its_rate_is_known_the_search_begins_anew() 
     let (mut ramp, begin) = (Ramp::new(true), Instant::now());
     let at = |tenths: u32| begin + Duration::from_millis(100) * tenths;
     let mut look = |tenth, asked, units, running| {
-        ramp.count(at(asked), units);
+        ramp.count(at(asked), units / u64::from(running));
+        ramp.count(at(tenth), units - units / u64::from(running));
         ramp.look(at(tenth), running, false, 0.4, true, 64);
         ramp.allowed()
     };
@@ -279,4 +283,29 @@ fn when_the_first_one_is_gone_before_its_rate_is_known_the_search_begins_anew() 
     assert!(later.iter().all(|&allowed| allowed == 4), "{later:?}");
     let with_others: Vec<_> = (40..80).map(|tenth| look(tenth, 2, 1000, 4)).collect();
     assert_eq!(with_others.last(), Some(&1), "{with_others:?}");
+}
+
+#[test]
+fn a_slow_newcomer_says_nothing_about_the_next_one() {
+    // The first brings 1 MB per second, up to `slow` others next to nothing, and whoever comes after them 1 MB per second, or,
+    // where they share a link, all together what the first one brought.
+    let allowed_in_the_end = |slow: u16, shared: bool| {
+        let (mut ramp, begin) = (Ramp::new(true), Instant::now());
+        let (mut running, mut asked) = (1, vec![begin]);
+        for tenth in 1..120 {
+            let now = begin + Duration::from_millis(100) * tenth;
+            for (n, asked) in (0..running).zip(&asked) {
+                let alone = if (1..=slow).contains(&n) { 0.05 } else { 1.0 };
+                ramp.count(*asked, (1e5 * if shared { 1.0 / f64::from(running) } else { alone }) as u64);
+            }
+            ramp.look(now, running, false, 0.1, false, 64);
+            running = running.max(ramp.allowed());
+            asked.resize(usize::from(running), now);
+        }
+        running
+    };
+    assert_eq!(allowed_in_the_end(1, false), 64);
+    assert!(allowed_in_the_end(2, false) > 8);
+    assert_eq!(allowed_in_the_end(3, false), 4, "three of four have a slow way: it is not worth more");
+    assert_eq!(allowed_in_the_end(0, true), 2);
 }
