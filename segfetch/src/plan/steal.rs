@@ -64,7 +64,8 @@ impl Planner {
             // Nobody else comes to it: the two of them must not take longer than they need.
             finish(once(longest.load()), once(thief), behind)
         };
-        share(longest, finish.max(all))
+        // Of one that has come to nothing all is taken that the others can bring.
+        share(longest, if finish.is_finite() { finish.max(all) } else { all })
     }
 
     fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {
