@@ -54,15 +54,22 @@ impl Planner {
         let longest = *robbed.iter().max_by(|a, b| a.time_to_go().total_cmp(&b.time_to_go()))?;
         let thief =
             self.ready_worker(now).and_then(|thief| self.slots.get(usize::from(thief.0))?.last_rate).unwrap_or(usual);
+        let pair = finish(once(longest.load()), once(thief), behind);
         // Those that are done so early that they can help, too.
-        let helpers = victims.iter().filter(|victim| victim.time_to_go() + behind + setup < all).count();
+        let helps = |victim: &Victim| victim.time_to_go() + behind + setup < pair;
+        let helpers = victims.iter().filter(|victim| helps(victim)).count();
         let finish = if thieves.len() + helpers > robbed.len() {
             // Others come to the same victim: nobody takes more than can be done in time, or than is worth a stream.
-            let most = (thief * (all - behind)).max(worthwhile(thief, setup) as f64);
+            let again = |victim: &Victim| if helps(victim) { victim.rate * behind } else { 0.0 };
+            let loads = victims.iter().map(|victim| (victim.load().0 + again(victim), victim.rate));
+            let together = finish(loads, thieves.iter().copied(), behind);
+            // The cut is made at a block boundary, which may be a block further.
+            let least = worthwhile(thief.max(longest.rate), setup).saturating_add(2 * self.config.block);
+            let most = (thief * (together - behind)).max(least as f64);
             (longest.load().0 - most) / longest.rate
         } else {
             // Nobody else comes to it: the two of them must not take longer than they need.
-            finish(once(longest.load()), once(thief), behind)
+            pair
         };
         // Of one that has come to nothing all is taken that the others can bring.
         share(longest, if finish.is_finite() { finish.max(all) } else { all })

@@ -68,7 +68,7 @@ type Case = (u64, u16, f64, [(f64, f64); 7]);
 
 const CASES: [Case; 5] = [
     (512 * MIB, 4, 0.5, [(1.02, 4.0), (1.04, 8.0), (1.04, 12.0), (1.04, 12.0), (1.12, 9.0), (1.0, 9.0), (1.02, 4.0)]),
-    (GIB, 8, 0.5, [(1.02, 8.0), (1.08, 18.0), (1.05, 19.0), (1.05, 19.0), (1.15, 19.0), (1.05, 16.0), (1.02, 8.0)]),
+    (GIB, 8, 0.5, [(1.02, 8.0), (1.08, 18.0), (1.05, 19.0), (1.05, 19.0), (1.15, 19.0), (1.08, 16.0), (1.02, 8.0)]),
     (64 * MIB, 8, 0.5, [(1.15, 8.0), (1.6, 12.0), (1.55, 12.0), (1.6, 13.0), (1.6, 12.0), (1.55, 12.0), (1.1, 8.0)]),
     (GIB, 16, 0.5, [(1.04, 16.0), (1.18, 32.0), (1.13, 34.0), (1.13, 34.0), (1.25, 35.0), (1.15, 32.0), (1.02, 16.0)]),
     (GIB, 8, 0.05, [(1.01, 8.0), (1.02, 18.0), (1.02, 20.0), (1.02, 20.0), (1.03, 24.0), (1.01, 18.0), (1.01, 8.0)]),
@@ -105,7 +105,7 @@ fn automatic_mode_finds_that_eight_connections_are_eight_times_as_fast() {
     for (round_trip, trips, slow_start, automatic, fixed) in [
         (0.02, 3.0, false, 1.05, 1.02),
         (0.1, 3.0, false, 1.06, 1.02),
-        (0.2, 3.0, false, 1.08, 1.03),
+        (0.2, 3.0, false, 1.09, 1.03),
         (0.1, 5.0, false, 1.06, 1.05),
         (0.1, 3.0, true, 1.06, 1.03),
         (0.2, 3.0, true, 1.11, 1.05),
@@ -169,7 +169,7 @@ fn far_away_automatic_mode_is_hardly_slower_than_the_better_one_of_one_and_four(
         let name = |mode: &str| format!("{mode}, {round_trip} s, {link} MB/s, {rate} each");
         let one = measure(name("1 worker"), |_| shared(1, false)).mean;
         let four = measure(name("4 workers"), |_| shared(4, false)).mean;
-        measure(name("automatic"), |_| shared(8, true)).within(1.03 * one.min(four), 14.0);
+        measure(name("automatic"), |_| shared(8, true)).within(1.05 * one.min(four), 14.0);
     }
 }
 
