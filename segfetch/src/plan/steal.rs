@@ -78,17 +78,21 @@ impl Planner {
     fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {
         let behind = self.setup.behind();
         let left = self.axis.end() - self.axis.have.total();
-        let blind = self.ramp.is_blind() && self.usual_rate(now).is_none();
-        let guess = blind.then_some(left as f64 / BLIND);
+        let usual = self.usual_rate(now);
+        let guess = (self.ramp.is_blind() && usual.is_none()).then_some(left as f64 / BLIND);
         self.streams().filter(|(_, stream)| stream.is_fetching()).filter_map(move |(worker, stream)| {
             let late = (behind - now.saturating_duration_since(stream.asked).as_secs_f64()).max(0.0);
-            let (rate, silent) = (self.expected_rate(now, worker).or(guess)?, self.is_silent(stream));
+            let (rate, silent) = (self.expected_beside(now, worker, usual).or(guess)?, self.is_silent(stream));
             Some(Victim { worker, rest: stream.rest(), rate, late, silent })
         })
     }
 
     /// Units per second that can be expected of a worker's stream; `None` if nothing is known of any.
     pub(super) fn expected_rate(&self, now: Instant, worker: WorkerId) -> Option<f64> {
+        self.expected_beside(now, worker, self.usual_rate(now))
+    }
+
+    fn expected_beside(&self, now: Instant, worker: WorkerId, usual: Option<f64>) -> Option<f64> {
         let slot = self.slots.get(usize::from(worker.0))?;
         let stream = slot.stream.as_ref()?;
         if self.is_silent(stream) {
@@ -97,12 +101,12 @@ impl Planner {
         if stream.phase == Phase::Running {
             let rate = stream.rate.per_second(now).or(slot.last_rate).or_else(|| self.present_rate(now));
             // A slow start is not what is going to be.
-            let least = self.usual_rate(now).filter(|_| stream.rate.is_rising(now)).unwrap_or(0.0);
+            let least = usual.filter(|_| stream.rate.is_rising(now)).unwrap_or(0.0);
             return rate.map(|rate| rate.max(least));
         }
         // Nothing came yet: the longer that takes, the less is expected.
         let setup = self.setup.seconds();
-        let rate = slot.last_rate.or_else(|| self.usual_rate(now))?;
+        let rate = slot.last_rate.or(usual)?;
         Some(rate * setup / now.saturating_duration_since(stream.asked).as_secs_f64().max(setup))
     }
 
