@@ -204,3 +204,36 @@ fn a_stream_that_is_being_stopped_counts_as_the_thief_that_its_slot_soon_is() {
     // rest to the other one, which is faster. Alone with the victim it would have taken three quarters.
     assert!((2600..=2800).contains(&end), "{end}");
 }
+
+/// Four workers with 7500 units each, of which the last is done after three seconds; what it does then.
+fn after_the_fast_one(rates: [u64; 3]) -> (WorkerId, u64) {
+    let mut bench = begun_with(config(30_000, 4));
+    (1..4).for_each(|worker| bench.opened(worker, 7500 * u64::from(worker)));
+    let [first, second, third] = rates;
+    bench.streams(1, &[(0, first), (1, second), (2, third), (3, 2500)]);
+    bench.streams(1, &[(0, first), (1, second), (2, third), (3, 2500)]);
+    bench.streams(1, &[(0, first), (1, second), (2, third), (3, 2500)]);
+    bench.ended(3);
+    let outputs = bench.outputs();
+    match outputs[..] {
+        [Output::Cut { worker, end }, Output::Open { worker: WorkerId(3), start, .. }] if start == end => (worker, end),
+        _ => panic!("{outputs:?}"),
+    }
+}
+
+#[test]
+fn the_longest_time_to_go_is_shortened_wherever_it_is() {
+    // 7350 units at 50 per second; all together would need 6.6 seconds, in which it brings 330.
+    let (victim, end) = after_the_fast_one([300, 50, 300]);
+    assert_eq!((victim, end), (WorkerId(1), 8000));
+}
+
+#[test]
+fn where_others_are_about_to_be_free_nobody_takes_more_than_it_can_bring_in_time() {
+    // The other two have 300 units left, an eighth of a second; then they help. All three need a second for what is left.
+    let (victim, end) = after_the_fast_one([2400, 50, 2400]);
+    assert_eq!((victim, end), (WorkerId(1), 12_300));
+    // Those that have as much left as the slow one do not.
+    let (victim, end) = after_the_fast_one([100, 50, 100]);
+    assert_eq!((victim, end), (WorkerId(1), 8100));
+}
