@@ -159,7 +159,7 @@ impl Client {
         let to_come = if start == 0 { site.announce(path, &facts) } else { None };
         let first = site.first_bytes(path, &facts, start);
         let download = Download::new(lease, facts, start, to_come);
-        if start == 0 || exact_end.is_some() || site.pool.quirks().is_restart_proven(start) {
+        if site.is_start_safe(start, exact_end) {
             return Ok(Some(download));
         }
         // The file is another one than the one whose first bytes are known, or is not as long.

@@ -78,13 +78,16 @@ impl Site {
     /// An idle session that has a port or a data connection ready, if a transfer of this file from there may begin with no
     /// question asked before.
     pub(super) fn take_ready(&self, path: &Path, start: u64, exact_end: Option<u64>) -> Option<Lease> {
-        let quirks = self.pool.quirks();
-        let proven = start == 0 || exact_end.is_some() || quirks.is_restart_proven(start);
-        let provable = is_telling(&quirks, start) && self.beginning.is_of(path);
-        if !(proven || provable) || !self.may_use_ready(path) {
+        let provable = is_telling(&self.pool.quirks(), start) && self.beginning.is_of(path);
+        if !(self.is_start_safe(start, exact_end) || provable) || !self.may_use_ready(path) {
             return None;
         }
         Some(self.lease(self.pool.take_ready(path)?))
+    }
+
+    /// Whether a transfer from there needs no proof that it starts where it is asked to.
+    pub(super) fn is_start_safe(&self, start: u64, exact_end: Option<u64>) -> bool {
+        start == 0 || exact_end.is_some() || self.pool.quirks().is_restart_proven(start)
     }
 
     /// The first bytes of the file, if those of a transfer from `start` would show whether the server starts there.

@@ -58,7 +58,7 @@ impl Planner {
         // Those that are done so early that they can help, too.
         let helps = |victim: &Victim| victim.time_to_go() + behind + setup < pair;
         let helpers = victims.iter().filter(|victim| helps(victim)).count();
-        let finish = if thieves.len() + helpers > robbed.len() {
+        let until = if thieves.len() + helpers > robbed.len() {
             // Others come to the same victim: nobody takes more than can be done in time, or than is worth a stream.
             let again = |victim: &Victim| if helps(victim) { victim.rate * behind } else { 0.0 };
             let loads = victims.iter().map(|victim| (victim.load().0 + again(victim), victim.rate));
@@ -72,7 +72,7 @@ impl Planner {
             pair
         };
         // Of one that has come to nothing all is taken that the others can bring.
-        share(longest, if finish.is_finite() { finish.max(all) } else { all })
+        share(longest, if until.is_finite() { until.max(all) } else { all })
     }
 
     fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {
