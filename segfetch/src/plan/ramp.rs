@@ -75,13 +75,14 @@ type Mark = (Instant, u64);
 /// The rate of those that were there before a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Before {
+    /// Where the time begins and ends over which it is the mean, and where the last window in it begins.
     since: Mark,
-    window: Mark,
     until: Mark,
+    window: Mark,
     /// Windows since then, and the highest rate in one.
     windows: u32,
     peak: f64,
-    /// Others have begun to take away from it.
+    /// Others have begun to take away from it before it had settled: what counts is the peak.
     shared: bool,
 }
 
@@ -124,7 +125,7 @@ pub(super) struct Ramp {
     hold: Duration,
     /// Units that came, from all streams...
     total: u64,
-    /// ...and, while those before a trial are still being measured, from them.
+    /// ...and, since those of the last trial are there, from those before them, added to all that had come until then.
     old: u64,
     /// When the last trial began.
     tried_at: Option<Instant>,
@@ -220,11 +221,12 @@ impl Ramp {
             return;
         }
         let age = seconds(level.began, here);
+        let latest = Before::new(since, SETTLED);
         match self.state {
             State::Level if newest <= STEADY * level.rates[1] || age >= UNSTEADY => {
-                self.begin_trial(now, Before::new(since, SETTLED), running, most);
+                self.begin_trial(now, latest, running, most);
             }
-            State::Hold(until) if now >= until => self.begin_trial(now, Before::new(since, SETTLED), running, most),
+            State::Hold(until) if now >= until => self.begin_trial(now, latest, running, most),
             State::Proof { from, before } if running > from && !opening && (before.is_settled() || age >= UNSTEADY) => {
                 let early = level.windows < WINDOWS || age < setup * SETUPS;
                 // What three windows in a row have brought is no burst.
@@ -233,7 +235,7 @@ impl Ramp {
                     None => {}
                     Some(0) if self.slow_trials < SLOW_TRIALS && self.newcomers_are_slow(level, from, here) => {
                         (self.step, self.slow_trials) = (1, self.slow_trials + 1);
-                        self.begin_trial(now, Before::new(since, SETTLED), running, most);
+                        self.begin_trial(now, latest, running, most);
                     }
                     Some(0) => {
                         self.slow_trials = 0;
@@ -243,7 +245,7 @@ impl Ramp {
                     }
                     Some(step) => {
                         (self.step, self.slow_trials) = (step, 0);
-                        self.begin_trial(now, Before::new(since, SETTLED), running, most);
+                        self.begin_trial(now, latest, running, most);
                     }
                 }
             }
