@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::planner::{Failing, Planner};
-use super::rate::SLOW_START;
 use super::retry::doubled;
 use super::stream::{Phase, Stream};
 use super::{Access, Failure, GiveUp, Order, Output, WorkerId};
@@ -71,8 +70,8 @@ impl Planner {
             return self.give_up(GiveUp::ExtentChanged { expected: end_of_axis, found });
         }
         stream.rate.observe(now, units);
-        if let Some(lost) = stream.rate.lost(now, SLOW_START * self.setup.seconds()) {
-            self.setup.slow_start_took(lost);
+        if let Some((lost, rate)) = stream.rate.lost(now, self.setup.slow_start()) {
+            self.setup.slow_start_took(lost, rate);
         }
         self.ramp.count(stream.asked, units);
         if stream.challenges.is_some() {

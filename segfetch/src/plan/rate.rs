@@ -15,7 +15,9 @@ const ASSUMED_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// Below this, timers and scheduling cost more than the network.
 const LEAST_SETUP: f64 = 0.05;
 /// A slow start is over after so many set-up times: in each of the two or three round trips of one the rate doubles.
-pub(super) const SLOW_START: f64 = 2.5;
+const SLOW_START: f64 = 2.5;
+/// Streams of which one is not slower than this part of the other are alike.
+const ALIKE: f64 = 0.5;
 /// Weight of a new measurement of the set-up time.
 const SETUP_GAIN: f64 = 0.5;
 
@@ -55,19 +57,20 @@ impl Rate {
         self.pending = 0;
     }
 
-    /// How many seconds the slow start has cost, compared with a stream that has this rate at once. Told once, `within` seconds
-    /// after the first unit: by then it should be over.
-    pub(super) fn lost(&mut self, now: Instant, within: f64) -> Option<f64> {
+    /// How many seconds the slow start has cost, compared with a stream that has its rate at once, and that rate. Told once, `within`
+    /// seconds after the first unit: by then it should be over.
+    pub(super) fn lost(&mut self, now: Instant, within: f64) -> Option<(f64, f64)> {
         let age = now.saturating_duration_since(self.span?.0).as_secs_f64();
         let rate = self.per_second(now).filter(|_| age >= within && !self.told)?;
         self.told = true;
-        Some(age - self.units as f64 / rate)
+        Some((age - self.units as f64 / rate, rate))
     }
 
-    /// Whether it is clearly higher than all along: a slow start. True while too little was seen.
-    pub(super) fn is_rising(&self, now: Instant) -> bool {
+    /// Whether it is clearly higher than all along: a slow start. True while too little was seen, and in the first `within` seconds.
+    pub(super) fn is_rising(&self, now: Instant, within: f64) -> bool {
         let Some(((first, _), rate)) = self.span.zip(self.per_second(now)) else { return true };
-        rate * now.saturating_duration_since(first).as_secs_f64() > RISING * self.units as f64
+        let age = now.saturating_duration_since(first).as_secs_f64();
+        age < within || rate * age > RISING * self.units as f64
     }
 
     /// The rate, in which silence since the last arrival counts as zero; `None` while too little was seen.
@@ -94,13 +97,13 @@ pub(super) struct Setup {
     guess: f64,
     /// Seconds from asking to the first unit.
     measured: Option<f64>,
-    /// Seconds that the slow start costs in addition.
-    slow_start: Option<f64>,
+    /// Seconds that the slow start costs in addition, and the rate that a stream has then.
+    grown: Option<(f64, f64)>,
 }
 
 impl Setup {
     pub(super) fn new(round_trips: u8) -> Self {
-        Self { guess: ASSUMED_ROUND_TRIP.as_secs_f64() * f64::from(round_trips), measured: None, slow_start: None }
+        Self { guess: ASSUMED_ROUND_TRIP.as_secs_f64() * f64::from(round_trips), measured: None, grown: None }
     }
 
     /// A stream brought its first unit after `took`.
@@ -118,16 +121,27 @@ impl Setup {
         }
     }
 
-    /// A stream has lost `seconds` to its slow start.
-    pub(super) fn slow_start_took(&mut self, seconds: f64) {
+    /// A stream has lost `seconds` to its slow start, and has this `rate` now. The faster streams are, the longer it takes; what
+    /// a slow one says does not hold for the others.
+    pub(super) fn slow_start_took(&mut self, seconds: f64, rate: f64) {
         let seconds = seconds.max(0.0);
-        let before = self.slow_start.unwrap_or(seconds);
-        self.slow_start = Some(before + SETUP_GAIN * (seconds - before));
+        self.grown = match self.grown {
+            Some(before) if rate < ALIKE * before.1 => Some(before),
+            Some(before) if rate * ALIKE < before.1 => {
+                Some((before.0 + SETUP_GAIN * (seconds - before.0), before.1 + SETUP_GAIN * (rate - before.1)))
+            }
+            _ => Some((seconds, rate)),
+        };
+    }
+
+    /// After so many seconds with units a slow start should be over.
+    pub(super) fn slow_start(&self) -> f64 {
+        SLOW_START * self.seconds()
     }
 
     /// Seconds that a stream is behind one that has the same rate at once.
     pub(super) fn behind(&self) -> f64 {
-        self.seconds() + self.slow_start.unwrap_or(0.0)
+        self.seconds() + self.grown.map_or(0.0, |(seconds, _)| seconds)
     }
 
     /// Seconds from asking to the first unit.
@@ -204,28 +218,41 @@ mod tests {
     #[test]
     fn a_rate_rises_until_it_is_hardly_higher_than_all_along() {
         let (rate, now, _) = slow_start(10);
-        assert!(rate.is_rising(now));
+        assert!(rate.is_rising(now, 0.0));
         let (mut rate, t0) = (Rate::default(), Instant::now());
-        assert!(rate.is_rising(t0), "nothing is known");
+        assert!(rate.is_rising(t0, 0.0), "nothing is known");
         rate.observe(t0, 0);
         let now = steady(&mut rate, t0, 2, 50);
-        assert!(!rate.is_rising(now));
+        assert!(!rate.is_rising(now, 0.0));
         let now = steady(&mut rate, now, 2, 40);
-        assert!(!rate.is_rising(now), "it falls");
+        assert!(!rate.is_rising(now, 4.0), "it falls");
+        assert!(rate.is_rising(now, 4.1), "it is young");
     }
 
     #[test]
     fn what_a_slow_start_has_cost_is_told_once_and_when_it_can_be_over() {
         let (mut rate, now, _) = slow_start(10);
         assert_eq!(rate.lost(now, 2.1), None);
-        let lost = rate.lost(now, 2.0).unwrap();
+        let (lost, found) = rate.lost(now, 2.0).unwrap();
         // One second, in which as much came as in a tenth at the full rate; seen through a rate that is not quite there.
         assert!((0.7..0.95).contains(&lost), "{lost}");
+        assert_eq!(Some(found), rate.per_second(now));
         assert_eq!(rate.lost(now, 2.0), None);
+    }
+
+    #[test]
+    fn what_a_slow_start_costs_is_the_mean_of_streams_that_are_alike() {
         let mut setup = Setup::new(3);
-        setup.slow_start_took(1.0);
-        setup.slow_start_took(-3.0);
-        assert!((setup.behind() - 0.3 - 0.5).abs() < 1e-9, "{}", setup.behind());
+        let mut behind = |seconds, rate| {
+            setup.slow_start_took(seconds, rate);
+            (setup.behind() - 0.3).max(0.0)
+        };
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        near(behind(0.1, 4.0), 0.1);
+        near(behind(2.0, 10.0), 2.0);
+        near(behind(1.0, 8.0), 1.5);
+        near(behind(0.1, 4.4), 1.5);
+        near(behind(-3.0, 4.6), 0.75);
     }
 
     #[test]

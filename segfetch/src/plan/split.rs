@@ -2,8 +2,13 @@
 
 use std::ops::Range;
 
-/// A stolen share must keep the victim busy for at least this many times what opening a stream costs.
+/// A free span is worth a stream if that brings it for this many times what opening it costs. A share that is stolen is worth
+/// one as soon as it would take the victim as long as that: it is the end of all, and nobody waits behind it.
 const WORTH: f64 = 2.0;
+/// Seconds that nothing takes.
+const FOREVER: f64 = 1e9;
+/// So often an interval is halved: a part of a billion.
+const HALVINGS: u32 = 30;
 
 /// The least multiple of `block` that is not below `at`; `u64::MAX` if there is none.
 fn align_up(at: u64, block: u64) -> u64 {
@@ -17,7 +22,7 @@ pub(super) fn first_share(span: &Range<u64>, share: u64, floor: u64, block: u64)
     if span.end.saturating_sub(cut) < floor.max(1) { span.end } else { cut }
 }
 
-/// The fewest units that are worth a stream of their own at `rate` units per second, when opening one costs `setup` seconds.
+/// The fewest free units that are worth a stream at `rate` units per second, when opening one costs `setup` seconds.
 pub(super) fn worthwhile(rate: f64, setup: f64) -> u64 {
     (WORTH * setup * rate) as u64
 }
@@ -31,6 +36,38 @@ pub(super) fn finish(streams: impl Iterator<Item = (f64, f64)>, thieves: impl It
     if rate > 0.0 { units / rate } else { f64::INFINITY }
 }
 
+/// When all are done, in seconds from now, if those that are done early take over what others have too much, which costs each of
+/// them `behind` seconds; infinity if nobody moves.
+///
+/// `loads` are pairs of units left and units per second, those of thieves with nothing left.
+pub(super) fn level(loads: &[(f64, f64)], behind: f64, setup: f64) -> f64 {
+    let excess = |at: f64| {
+        let of = |&(units, rate): &(f64, f64)| match helps((units, rate), at, behind, setup) {
+            true => units - rate * (at - behind),
+            false => (units - rate * at).max(0.0),
+        };
+        loads.iter().map(of).sum::<f64>()
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    while excess(high) > 0.0 {
+        (low, high) = (high, high * 2.0);
+        if high > FOREVER {
+            return f64::INFINITY;
+        }
+    }
+    for _ in 0..HALVINGS {
+        let at = (low + high) / 2.0;
+        (low, high) = if excess(at) > 0.0 { (at, high) } else { (low, at) };
+    }
+    high
+}
+
+/// Whether one that has so many units left and brings so many per second is done early enough to take over a share of others
+/// that is worth it, if all are to be done `at` that time.
+pub(super) fn helps((units, rate): (f64, f64), at: f64, behind: f64, setup: f64) -> bool {
+    rate > 0.0 && units / rate + behind + setup < at
+}
+
 /// Where to cut `rest`, the span of a victim with `rate` units per second, so that the victim is done in `finish` seconds.
 ///
 /// With one thief, that is where both finish together. `None` if the thief would get less than is worth the `setup` seconds of
@@ -41,9 +78,10 @@ pub(super) fn equal_finish(rest: &Range<u64>, rate: f64, finish: f64, setup: f64
     }
     // The victim keeps something, even when it is silent: it holds a stream that may come back to life.
     let kept = ((rate * finish) as u64).max(1);
-    let cut = align_up(rest.start.saturating_add(kept), block);
+    // At the nearest block boundary; a slow one needs long for a block.
+    let cut = align_up(rest.start.saturating_add(kept.saturating_sub(block / 2).max(1)), block);
     let taken = rest.end.checked_sub(cut).filter(|&taken| taken > 0)?;
-    (taken as f64 >= WORTH * setup * rate).then_some(cut)
+    (taken as f64 >= setup * rate).then_some(cut)
 }
 
 #[cfg(test)]
@@ -88,11 +126,37 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_worth_two_set_ups_of_the_victims_time() {
-        // Equal rates of 10 and a set-up of 10 s: the share of R is (R - 100) / 2, and must be 200.
-        assert_eq!(pair(500, 10.0, 10.0, 10.0), Some(300));
-        assert_eq!(pair(498, 10.0, 10.0, 10.0), None);
+    fn a_share_is_worth_a_set_up_of_the_victims_time() {
+        // Equal rates of 10 and a set-up of 10 s: the share of R is (R - 100) / 2, and must be 100.
+        assert_eq!(pair(300, 10.0, 10.0, 10.0), Some(200));
+        assert_eq!(pair(298, 10.0, 10.0, 10.0), None);
         assert_eq!(worthwhile(10.0, 3.0), 60);
+    }
+
+    #[test]
+    fn who_is_done_early_counts_from_when_it_has_begun_again() {
+        // Two seconds to begin again: 20 units in the time of the one with 100 to go are shared.
+        let near = |loads: &[(f64, f64)], expected: f64| {
+            let found = level(loads, 2.0, 0.5);
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        };
+        near(&[(100.0, 10.0), (0.0, 10.0)], 6.0);
+        near(&[(100.0, 10.0), (20.0, 10.0)], 7.0);
+        near(&[(100.0, 10.0), (100.0, 10.0)], 10.0);
+        near(&[(100.0, 10.0), (0.0, 30.0)], 4.0);
+        near(&[(100.0, 0.0), (0.0, 10.0), (10.0, 10.0)], 7.5);
+        near(&[], 0.0);
+        assert_eq!(level(&[(1.0, 0.0)], 2.0, 0.5), f64::INFINITY, "nobody moves");
+        assert_eq!(level(&[(1.0, 0.0), (0.0, 0.0)], 2.0, 0.5), f64::INFINITY, "nor does the thief");
+    }
+
+    #[test]
+    fn who_has_no_time_for_a_worthwhile_share_does_not_help() {
+        assert!(helps((10.0, 10.0), 3.6, 2.0, 0.5));
+        assert!(!helps((10.0, 10.0), 3.5, 2.0, 0.5));
+        assert!(!helps((0.0, 0.0), 3.6, 2.0, 0.5));
+        // 30 to go, and 10: it would have to be done with nothing to spare.
+        assert!((level(&[(30.0, 10.0), (10.0, 10.0)], 2.0, 0.5) - 3.0).abs() < 1e-6);
     }
 
     #[test]

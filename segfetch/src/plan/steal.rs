@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::WorkerId;
 use super::planner::Planner;
 use super::schedule::Find;
-use super::split::{equal_finish, finish, worthwhile};
-use super::stream::{Phase, Slot};
+use super::split::{equal_finish, finish, helps, level};
+use super::stream::{Phase, Slot, Stream};
 
 /// Where nothing is known of any rate, one stream is expected to take so many seconds for all that is left.
 const BLIND: f64 = 60.0;
@@ -43,36 +43,31 @@ impl Planner {
         let victims: Vec<_> = self.victims(now).collect();
         let usual = self.usual_rate(now).or_else(|| victims.iter().map(|victim| victim.rate).reduce(f64::max))?;
         let thieves: Vec<_> = self.thieves(now).map(|slot| slot.last_rate.unwrap_or(usual)).collect();
-        let all = finish(victims.iter().map(Victim::load), thieves.iter().copied(), behind);
+        let all: Vec<_> = victims.iter().map(Victim::load).chain(thieves.iter().map(|&rate| (0.0, rate))).collect();
+        let level = level(&all, behind, setup);
         let share = |victim: &Victim, finish: f64| {
             let finish = finish * self.ramp.lean() - victim.late;
             let cut = equal_finish(&victim.rest, victim.rate, finish, setup, self.config.block)?;
             Some(Find::Share { victim: victim.worker, span: cut..victim.rest.end })
         };
         // A silent one is challenged, or it would lose its span but for a block to each of many thieves.
-        let robbed: Vec<_> = victims.iter().filter(|victim| !victim.silent && share(victim, all).is_some()).collect();
+        let robbed: Vec<_> = victims.iter().filter(|victim| !victim.silent && share(victim, level).is_some()).collect();
         let longest = *robbed.iter().max_by(|a, b| a.time_to_go().total_cmp(&b.time_to_go()))?;
         let thief =
             self.ready_worker(now).and_then(|thief| self.slots.get(usize::from(thief.0))?.last_rate).unwrap_or(usual);
-        let pair = finish(once(longest.load()), once(thief), behind);
-        // Those that are done so early that they can help, too.
-        let helps = |victim: &Victim| victim.time_to_go() + behind + setup < pair;
-        let helpers = victims.iter().filter(|victim| helps(victim)).count();
-        let until = if thieves.len() + helpers > robbed.len() {
+        let helpers = all.iter().filter(|load| helps(**load, level, behind, setup)).count();
+        let until = if helpers > robbed.len() {
             // Others come to the same victim: nobody takes more than can be done in time, or than is worth a stream.
-            let again = |victim: &Victim| if helps(victim) { victim.rate * behind } else { 0.0 };
-            let loads = victims.iter().map(|victim| (victim.load().0 + again(victim), victim.rate));
-            let together = finish(loads, thieves.iter().copied(), behind);
             // The cut is made at a block boundary, which may be a block further.
-            let least = worthwhile(thief.max(longest.rate), setup).saturating_add(2 * self.config.block);
-            let most = (thief * (together - behind)).max(least as f64);
+            let least = thief.max(longest.rate) * setup + 2.0 * self.config.block as f64;
+            let most = (thief * (level - behind)).max(least);
             (longest.load().0 - most) / longest.rate
         } else {
             // Nobody else comes to it: the two of them must not take longer than they need.
-            pair
+            finish(once(longest.load()), once(thief), behind)
         };
         // Of one that has come to nothing all is taken that the others can bring.
-        share(longest, if until.is_finite() { until.max(all) } else { all })
+        share(longest, if until.is_finite() { until.max(level) } else { level })
     }
 
     fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {
@@ -101,7 +96,7 @@ impl Planner {
         if stream.phase == Phase::Running {
             let rate = stream.rate.per_second(now).or(slot.last_rate).or_else(|| self.present_rate(now));
             // A slow start is not what is going to be.
-            let least = usual.filter(|_| stream.rate.is_rising(now)).unwrap_or(0.0);
+            let least = slot.last_rate.or(usual).filter(|_| self.is_rising(now, stream)).unwrap_or(0.0);
             return rate.map(|rate| rate.max(least));
         }
         // Nothing came yet: the longer that takes, the less is expected.
@@ -110,10 +105,15 @@ impl Planner {
         Some(rate * setup / now.saturating_duration_since(stream.asked).as_secs_f64().max(setup))
     }
 
+    /// Whether its rate says little about what it is going to be.
+    fn is_rising(&self, now: Instant, stream: &Stream) -> bool {
+        stream.rate.is_rising(now, self.setup.slow_start())
+    }
+
     /// The median rate of the workers, as of now or, where nothing is known of their present streams, of those before. As long
     /// as all are in their slow starts, the fastest says most about what they will come to.
     pub(super) fn usual_rate(&self, now: Instant) -> Option<f64> {
-        let grown = |slot: &Slot| slot.stream.as_ref().is_some_and(|stream| !stream.rate.is_rising(now));
+        let grown = |slot: &Slot| slot.stream.as_ref().is_some_and(|stream| !self.is_rising(now, stream));
         let rates =
             self.slots.iter().filter_map(|slot| slot.running_rate(now).filter(|_| grown(slot)).or(slot.last_rate));
         median(rates).or_else(|| self.slots.iter().filter_map(|slot| slot.running_rate(now)).reduce(f64::max))

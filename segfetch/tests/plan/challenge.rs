@@ -193,7 +193,7 @@ fn a_stream_that_has_brought_nothing_is_overtaken_by_the_first_that_opens() {
     bench.now += SECOND / 10;
     bench.came(2, 300);
     bench.streams(3, &[(0, 100), (2, 1000)]);
-    bench.silent(1, SECOND * 3);
+    bench.silent(1, SECOND * 2);
     bench.ended(2);
     assert_eq!(bench.outputs(), [open(2, 3400, End::Soft(6700))], "what lies before is not there to compare with");
     bench.opened(2, 3400);
@@ -276,7 +276,7 @@ fn a_span_that_is_taken_back_is_not_fought_for() {
     bench.opened(2, 6700);
     bench.came(2, 3300);
     bench.ended(2);
-    bench.silent(1, SECOND * 3);
+    bench.silent(1, SECOND * 2);
     assert_eq!(bench.outputs(), [open(2, 3400, End::Soft(6700))]);
     bench.came(0, 3399);
     assert_eq!(bench.outputs(), [stop(2), stop(1), extend(0, 6700)]);
@@ -293,7 +293,7 @@ fn a_span_is_taken_back_from_its_owner_not_from_its_challenger() {
     bench.opened(1, 3400);
     bench.opened(2, 6700);
     bench.came(1, 1);
-    bench.silent(2, SECOND * 3);
+    bench.silent(2, SECOND * 2);
     bench.came(0, 3399);
     assert_eq!(bench.outputs(), [stop(0)]);
     bench.stopped(0);

@@ -235,5 +235,5 @@ fn where_others_are_about_to_be_free_nobody_takes_more_than_it_can_bring_in_time
     assert_eq!((victim, end), (WorkerId(1), 12_300));
     // Those that have as much left as the slow one do not.
     let (victim, end) = after_the_fast_one([100, 50, 100]);
-    assert_eq!((victim, end), (WorkerId(1), 8100));
+    assert_eq!((victim, end), (WorkerId(1), 8000));
 }

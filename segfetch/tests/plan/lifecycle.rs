@@ -170,20 +170,21 @@ fn an_idle_worker_steals_so_that_both_finish_together() {
 }
 
 #[test]
-fn nothing_is_stolen_that_is_not_worth_twice_the_opening() {
+fn nothing_is_stolen_that_is_not_worth_the_opening() {
     let mut bench = two();
     bench.opened(1, 5000);
     bench.now += SECOND / 10;
     bench.came(1, 10);
     bench.streams(4, &[(0, 1140), (1, 1240)]);
+    bench.came(0, 150);
     bench.came(1, 30);
     bench.ended(1);
-    // 439 units are left, 0.4 s; opening has taken 0.1 s.
+    // 289 units are left, 0.25 s; opening has taken 0.1 s, and so the share would be 0.08 s.
     assert_eq!((bench.outputs(), bench.planner.wanted()), (vec![], 1));
     assert_eq!(bench.wait(), Some(SECOND), "it looks again");
     // Worker 0 falls silent, and what is left becomes worth it.
     bench.pass(SECOND * 30);
-    assert_eq!(bench.outputs(), [cut(0, 4600), open(1, 4600, End::Soft(5000))]);
+    assert_eq!(bench.outputs(), [cut(0, 4800), open(1, 4800, End::Soft(5000))]);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Setting {
     pub(crate) workers: u16,
     /// Seconds from asking to the first unit, for the first stream and for the others.
     pub(crate) setups: (f64, f64),
+    /// All workers start at once, and those beside the first take so many seconds to their first units.
+    pub(crate) eager: Option<f64>,
     pub(crate) rates: Rates,
     /// Sessions that the server admits. With a number, the jobs share a gate; otherwise each may do what it likes.
     pub(crate) admits: Option<u16>,
@@ -60,6 +62,7 @@ impl Setting {
             units: vec![units],
             workers,
             setups: (FIRST_SETUP, setup),
+            eager: None,
             rates,
             admits: None,
             resets: 0.0,

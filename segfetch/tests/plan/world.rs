@@ -88,6 +88,7 @@ pub(crate) fn run(setting: &Setting, seed: u64) -> Run {
         let mut config = Config::new(Some(units));
         config.workers = setting.workers;
         config.ramp = setting.ramp;
+        config.eager = setting.eager.is_some();
         config.seed = seed;
         let streams = (0..setting.workers).map(|_| None).collect();
         Job { id, planner: Planner::new(config, RangeSet::new()), streams, received: RangeSet::new(), done: None }
@@ -193,7 +194,11 @@ impl World<'_> {
             match output {
                 Output::Open { worker, start, .. } => {
                     let (first, others) = self.setting.setups;
-                    let opens_in = if self.run.opens == 0 { first } else { others };
+                    let opens_in = match (self.run.opens, self.setting.eager) {
+                        (0, _) => first,
+                        (n, Some(beside)) if n < usize::from(self.setting.workers) => beside,
+                        _ => others,
+                    };
                     let dies = self.setting.silent == Some(usize::from(worker.0))
                         && self.run.opens < usize::from(self.setting.workers);
                     self.run.opens += 1;
