@@ -87,7 +87,7 @@ pub struct Config {
     pub eager: bool,
     /// Most streams at once; 0 counts as 1.
     pub workers: u16,
-    /// Spans are cut at multiples of this many units, counted from 0; 0 counts as 1.
+    /// Spans are cut at multiples of this many units, counted from 0; those of slow workers at sixteenths of it. 0 counts as 1.
     pub block: u64,
     /// While no rate is known, no span is cut smaller than this many units.
     pub min_span: u64,

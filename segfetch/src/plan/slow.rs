@@ -12,7 +12,7 @@ const SILENT_ROUND_TRIPS: f64 = 4.0;
 const SILENT_AFTER: f64 = 2.0;
 /// After so many, and at least so long, it is replaced, if others are not silent; longer where one has been replaced before.
 const DEAD_ROUND_TRIPS: f64 = 10.0;
-const DEAD_AFTER: f64 = 3.0;
+const DEAD_AFTER: f64 = 2.5;
 const DEAD_AGAIN_AFTER: f64 = 15.0;
 /// A stream is slow below this part of what is usual...
 const SLOW: f64 = 0.25;

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-/// A free span is worth a stream if that brings it for this many times what opening it costs. A share that is stolen is worth
-/// one as soon as it would take the victim as long as that: it is the end of all, and nobody waits behind it.
+/// A free span is worth a stream if that brings it for this many times what opening it costs...
 const WORTH: f64 = 2.0;
+/// ...and a share that is stolen if the victim would need this part of that for it: it is the end of all, and nobody waits behind it.
+const WORTH_STEALING: f64 = 0.7;
 /// Seconds that nothing takes.
 const FOREVER: f64 = 1e9;
 /// So often an interval is halved: a part of a billion.
@@ -25,6 +26,11 @@ pub(super) fn first_share(span: &Range<u64>, share: u64, floor: u64, block: u64)
 /// The fewest free units that are worth a stream at `rate` units per second, when opening one costs `setup` seconds.
 pub(super) fn worthwhile(rate: f64, setup: f64) -> u64 {
     (WORTH * setup * rate) as u64
+}
+
+/// The fewest units of a stream with that rate that are worth being stolen.
+pub(super) fn worth_stealing(rate: f64, setup: f64) -> f64 {
+    WORTH_STEALING * setup * rate
 }
 
 /// When everybody is done, in seconds from now, if all share what is left; infinity if nobody moves.
@@ -65,7 +71,7 @@ pub(super) fn level(loads: &[(f64, f64)], behind: f64, setup: f64) -> f64 {
 /// Whether one that has so many units left and brings so many per second is done early enough to take over a share of others
 /// that is worth it, if all are to be done `at` that time.
 pub(super) fn helps((units, rate): (f64, f64), at: f64, behind: f64, setup: f64) -> bool {
-    rate > 0.0 && units / rate + behind + setup < at
+    rate > 0.0 && units / rate + behind + WORTH_STEALING * setup < at
 }
 
 /// Where to cut `rest`, the span of a victim with `rate` units per second, so that the victim is done in `finish` seconds.
@@ -76,12 +82,11 @@ pub(super) fn equal_finish(rest: &Range<u64>, rate: f64, finish: f64, setup: f64
     if finish.is_infinite() {
         return None;
     }
-    // The victim keeps something, even when it is silent: it holds a stream that may come back to life.
-    let kept = ((rate * finish) as u64).max(1);
-    // At the nearest block boundary; a slow one needs long for a block.
-    let cut = align_up(rest.start.saturating_add(kept.saturating_sub(block / 2).max(1)), block);
+    // At the nearest boundary. The victim keeps something, even when it is silent: it holds a stream that may come back to life.
+    let kept = ((rate * finish) as u64).saturating_sub(block / 2).max(1);
+    let cut = align_up(rest.start.saturating_add(kept), block);
     let taken = rest.end.checked_sub(cut).filter(|&taken| taken > 0)?;
-    (taken as f64 >= setup * rate).then_some(cut)
+    (taken as f64 >= worth_stealing(rate, setup)).then_some(cut)
 }
 
 #[cfg(test)]
@@ -126,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_worth_a_set_up_of_the_victims_time() {
-        // Equal rates of 10 and a set-up of 10 s: the share of R is (R - 100) / 2, and must be 100.
-        assert_eq!(pair(300, 10.0, 10.0, 10.0), Some(200));
-        assert_eq!(pair(298, 10.0, 10.0, 10.0), None);
+    fn a_share_is_worth_the_better_part_of_a_set_up_of_the_victims_time() {
+        // Equal rates of 10 and a set-up of 10 s: the share of R is (R - 100) / 2, and must be 70.
+        assert_eq!(pair(240, 10.0, 10.0, 10.0), Some(170));
+        assert_eq!(pair(238, 10.0, 10.0, 10.0), None);
         assert_eq!(worthwhile(10.0, 3.0), 60);
     }
 
@@ -152,8 +157,8 @@ mod tests {
 
     #[test]
     fn who_has_no_time_for_a_worthwhile_share_does_not_help() {
-        assert!(helps((10.0, 10.0), 3.6, 2.0, 0.5));
-        assert!(!helps((10.0, 10.0), 3.5, 2.0, 0.5));
+        assert!(helps((10.0, 10.0), 3.36, 2.0, 0.5));
+        assert!(!helps((10.0, 10.0), 3.34, 2.0, 0.5));
         assert!(!helps((0.0, 0.0), 3.6, 2.0, 0.5));
         // 30 to go, and 10: it would have to be done with nothing to spare.
         assert!((level(&[(30.0, 10.0), (10.0, 10.0)], 2.0, 0.5) - 3.0).abs() < 1e-6);

@@ -7,9 +7,12 @@ use std::time::Instant;
 use super::WorkerId;
 use super::planner::Planner;
 use super::schedule::Find;
-use super::split::{equal_finish, finish, helps, level};
+use super::split::{equal_finish, finish, helps, level, worth_stealing};
 use super::stream::{Phase, Slot, Stream};
 
+/// The span of a stream that is slower than this part of what is usual is cut at so many places in each block.
+const SLOW: f64 = 0.25;
+const GRAINS: u64 = 16;
 /// Where nothing is known of any rate, one stream is expected to take so many seconds for all that is left.
 const BLIND: f64 = 60.0;
 
@@ -47,7 +50,7 @@ impl Planner {
         let level = level(&all, behind, setup);
         let share = |victim: &Victim, finish: f64| {
             let finish = finish * self.ramp.lean() - victim.late;
-            let cut = equal_finish(&victim.rest, victim.rate, finish, setup, self.config.block)?;
+            let cut = equal_finish(&victim.rest, victim.rate, finish, setup, self.grain(victim.rate, usual))?;
             Some(Find::Share { victim: victim.worker, span: cut..victim.rest.end })
         };
         // A silent one is challenged, or it would lose its span but for a block to each of many thieves.
@@ -58,8 +61,8 @@ impl Planner {
         let helpers = all.iter().filter(|load| helps(**load, level, behind, setup)).count();
         let until = if helpers > robbed.len() {
             // Others come to the same victim: nobody takes more than can be done in time, or than is worth a stream.
-            // The cut is made at a block boundary, which may be a block further.
-            let least = thief.max(longest.rate) * setup + 2.0 * self.config.block as f64;
+            // The cut is made at a boundary, which may be a little further.
+            let least = worth_stealing(thief.max(longest.rate), setup) + self.grain(longest.rate, usual) as f64;
             let most = (thief * (level - behind)).max(least);
             (longest.load().0 - most) / longest.rate
         } else {
@@ -68,6 +71,12 @@ impl Planner {
         };
         // Of one that has come to nothing all is taken that the others can bring.
         share(longest, if until.is_finite() { until.max(level) } else { level })
+    }
+
+    /// Where the span of a stream with this `rate` is cut: at block boundaries, or between them where a block would take it so long that
+    /// all wait for it.
+    fn grain(&self, rate: f64, usual: f64) -> u64 {
+        if rate < SLOW * usual { self.config.block.div_ceil(GRAINS) } else { self.config.block }
     }
 
     fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {

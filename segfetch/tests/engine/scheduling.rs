@@ -43,7 +43,7 @@ async fn a_connection_that_never_brings_a_byte_is_overtaken_too() {
 #[tokio::test(start_paused = true)]
 async fn the_bytes_that_two_connections_bring_are_compared() {
     let world = World::new();
-    let source = paced(32 * MIB).with_plan(FailPlan::new().on_open(2, Failure::Silent { after: 4 * MIB }));
+    let source = paced(32 * MIB).with_plan(FailPlan::new().on_open(2, Failure::Silent { after: 7 * MIB }));
     let job = world.engine.start(Download::new(Mute(source.clone()), target()).connections(Connections::Exactly(2)));
     let mut progress = job.progress();
     progress.wait_for(|now| now.received >= 12 * MIB).await.expect("it gets that far");

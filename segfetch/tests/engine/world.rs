@@ -98,7 +98,10 @@ pub(crate) async fn keeps_its_order(mut progress: watch::Receiver<Progress>) -> 
     while last.stage != Stage::Ended && progress.changed().await.is_ok() {
         let now = progress.borrow_and_update().clone();
         assert!(now.durable <= now.written && now.written <= now.received, "{now:?}");
-        assert!(now.durable >= last.durable && now.written >= last.written && now.received >= last.received, "{now:?}");
+        assert!(
+            now.durable >= last.durable && now.written >= last.written && now.received >= last.received,
+            "{last:?} {now:?}"
+        );
         last = now;
     }
     last

@@ -220,7 +220,7 @@ fn there_is_one_challenger_at_a_time_and_none_where_that_is_bad_manners() {
     assert_eq!(bench.outputs(), [open(1, 201, End::Soft(5000))]);
 }
 
-/// Worker 0 brings 10 units per second and has so many left, less than a block; worker 1 brings 1000 and is free.
+/// Worker 0 brings 10 units per second and has so many left, less than a sixteenth of a block; worker 1 brings 1000 and is free.
 fn slow_with(left: u64, config: Config) -> Bench {
     let mut bench = Bench::new(config);
     bench.outputs();
@@ -238,17 +238,18 @@ fn slow_with(left: u64, config: Config) -> Bench {
 
 #[test]
 fn a_rest_that_cannot_be_divided_is_fetched_twice_if_that_brings_it_a_good_deal_earlier() {
-    // 40 units take 4 s or, opening included, 0.3 s.
-    assert_eq!(slow_with(40, config(10_000, 2)).outputs(), [open(1, 4860, End::Soft(5000))]);
+    let mut coarse = config(10_000, 2);
+    coarse.block = 1000;
+    // 20 units take 2 s or, opening included, 0.3 s.
+    assert_eq!(slow_with(20, coarse.clone()).outputs(), [open(1, 4730, End::Soft(5000))]);
     // Two take 0.2 s either way.
-    let mut bench = slow_with(40, config(10_000, 2));
+    let mut bench = slow_with(20, coarse.clone());
     bench.input(Input::Limit(1));
-    bench.came(0, 38);
+    bench.came(0, 18);
     bench.input(Input::Limit(2));
     assert_eq!(bench.outputs(), []);
-    let mut paced = config(10_000, 2);
-    paced.paced = true;
-    assert_eq!(slow_with(40, paced).outputs(), []);
+    coarse.paced = true;
+    assert_eq!(slow_with(20, coarse).outputs(), []);
 }
 
 #[test]

@@ -40,11 +40,11 @@ fn silent(bench: &mut Bench, worker: u16, seconds: f64) -> Vec<Output> {
 }
 
 #[test]
-fn a_silent_stream_is_opened_anew_after_three_seconds_while_others_go_on_and_once_it_was_after_fifteen() {
+fn a_silent_stream_is_opened_anew_after_two_and_a_half_seconds_while_others_go_on_and_once_it_was_after_fifteen() {
     let mut bench = running(3, |_| {});
     bench.streams(5, &[(0, 100), (2, 100)]);
-    assert_eq!(silent(&mut bench, 1, 2.9), []);
-    assert_eq!(silent(&mut bench, 1, 3.0), [stop(1)]);
+    assert_eq!(silent(&mut bench, 1, 2.4), []);
+    assert_eq!(silent(&mut bench, 1, 2.5), [stop(1)]);
     bench.stopped(1);
     assert_eq!(bench.outputs(), [open(1, 1_000_001, End::Soft(2_000_000))]);
     bench.opened(1, 1_000_001);

@@ -89,6 +89,7 @@ pub(crate) fn run(setting: &Setting, seed: u64) -> Run {
         config.workers = setting.workers;
         config.ramp = setting.ramp;
         config.eager = setting.eager.is_some();
+        config.block = 1 << 20;
         config.seed = seed;
         let streams = (0..setting.workers).map(|_| None).collect();
         Job { id, planner: Planner::new(config, RangeSet::new()), streams, received: RangeSet::new(), done: None }
