@@ -160,6 +160,10 @@ impl RangeSource for FtpSource {
         Some(HostKey::new(self.asker.client.host_key()))
     }
 
+    fn preconnect(&self, sessions: u16) {
+        self.asker.client.preconnect(sessions);
+    }
+
     async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
         let facts =
             self.asker.client.probe(&self.asker.path).await.map_err(|error| errors::of_open(Phase::Probe, error))?;

@@ -21,7 +21,11 @@ const MIN_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The beginning of the file that was last started at byte 0; of one file, so that little is kept.
 #[derive(Default)]
-pub(super) struct Beginning(Mutex<Option<Latest>>);
+pub(super) struct Beginning {
+    latest: Mutex<Option<Latest>>,
+    /// What the last probe was told, of which file.
+    probed: Mutex<Option<(Path, FileFacts)>>,
+}
 
 struct Latest {
     path: Path,
@@ -62,6 +66,19 @@ impl Beginning {
         Some(ToCome { facts: facts.clone(), bytes: sender })
     }
 
+    /// The same, of a file that is believed to be what the last probe was told; so that those who are told sooner than this
+    /// stream what the file is do not prove by themselves what it is about to show.
+    pub(super) fn announce_as_probed(&self, path: &Path) -> Option<ToCome> {
+        let probed = lock(&self.probed).clone();
+        let (_, facts) = probed.filter(|(probed, _)| probed == path)?;
+        self.announce(path, &facts)
+    }
+
+    /// What a probe was told.
+    pub(super) fn probed(&self, path: &Path, facts: &FileFacts) {
+        *lock(&self.probed) = Some((path.clone(), facts.clone()));
+    }
+
     /// The first bytes of this file, if they are known or to come.
     pub(super) fn of(&self, path: &Path, facts: &FileFacts) -> Option<FirstBytes> {
         let latest = self.latest();
@@ -74,8 +91,12 @@ impl Beginning {
     }
 
     fn latest(&self) -> MutexGuard<'_, Option<Latest>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.latest)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Latest {

@@ -94,7 +94,7 @@ impl Prepared {
         drop(lease);
         let pool = &client.site.pool;
         pool.learn(|quirks| quirks.no_epsv = true);
-        let (mut lease, facts) = client.site.ask(&path, Port::Always).await?;
+        let (mut lease, facts) = client.site.ask(&path, Port::Always, 0).await?;
         let started = lease.start(start, exact_end, exists(&facts)).await;
         if let Err(OpenError::DataConnection(_)) = started {
             lease.machine.quirks_mut().no_epsv = false;

@@ -82,12 +82,30 @@ impl Client {
     /// # Errors
     /// [`OpenError`]: there is no session, or the server says that there is no such file.
     pub async fn probe(&self, path: &Path) -> Result<FileFacts, OpenError> {
-        let (_lease, facts) = self.site.probe(named(path)?).await?;
+        let probing = self.site.pool.probing();
+        let (_lease, facts) = self.site.probe(named(path)?, probing.ahead).await?;
         match &facts.refusal {
             _ if facts.is_directory => Err(OpenError::Directory),
             Some(reply) => Err(OpenError::Refused { reply: reply.clone(), exists: false }),
-            None => Ok(facts),
+            None => {
+                probing.succeeded();
+                Ok(facts)
+            }
         }
+    }
+
+    /// Says that so many sessions will be needed beside that of the next [`probe`](Self::probe), at once if it succeeds. Returns
+    /// at once, and nothing comes of it until then.
+    ///
+    /// If that probe has to connect itself, so many connections are made behind its own, within
+    /// [`Limits::sessions`](super::Limits::sessions), and wait for whoever needs a session: two round trips less for him. Nothing
+    /// is said on them before, so that a password is sent once until it is known to be right. They are closed if the probe fails
+    /// or is dropped, 5 s after it has succeeded, and with the client.
+    ///
+    /// One that fails before it is needed, or that the server greets and hangs up on, is replaced without a word; what the server
+    /// says in place of a greeting, or a failure while it is waited for, is the answer to whoever needed it.
+    pub fn preconnect(&self, sessions: u16) {
+        self.site.pool.wish_ahead(sessions);
     }
 
     /// Asks what a file is and makes the server ready to send it. Nothing is sent before [`Prepared::start`].
@@ -97,7 +115,7 @@ impl Client {
     /// # Errors
     /// [`OpenError`]; a refusal of the file itself comes with [`Prepared::start`].
     pub async fn prepare(&self, path: &Path) -> Result<Prepared, OpenError> {
-        let (lease, facts) = self.site.ask(named(path)?, Port::Always).await?;
+        let (lease, facts) = self.site.ask(named(path)?, Port::Always, 0).await?;
         if facts.is_directory {
             return Err(OpenError::Directory);
         }
@@ -113,7 +131,7 @@ impl Client {
         let until = tokio::time::Instant::now() + self.site.config.timeouts.session;
         let mut turn = None;
         loop {
-            let before = self.site.pool.live();
+            let before = self.site.pool.begun();
             let started = async {
                 match self.download_at_once(path, from, None).await? {
                     Some(download) => Ok(download),
@@ -124,7 +142,7 @@ impl Client {
                 Ok(download) => return Ok(download),
                 Err(error) => error,
             };
-            let live = self.site.pool.live();
+            let live = self.site.pool.begun();
             let limited = matches!(error.class(), ErrorClass::LimitReached { .. });
             // Without a session of ours there is nothing to wait for; those that were here have just made room.
             match (limited, live) {
@@ -155,8 +173,12 @@ impl Client {
     ) -> Result<Option<Download>, OpenError> {
         let site = &self.site;
         let Some(mut lease) = site.take_ready(path, start, exact_end) else { return Ok(None) };
+        let to_come = if start == 0 { site.announce_as_probed(path) } else { None };
         let Some(facts) = lease.start_at_once(path, start, exact_end).await else { return Ok(None) };
-        let to_come = if start == 0 { site.announce(path, &facts) } else { None };
+        let to_come = match to_come.filter(|to_come| to_come.is_of(&facts)) {
+            None if start == 0 => site.announce(path, &facts),
+            to_come => to_come,
+        };
         let first = site.first_bytes(path, &facts, start);
         let download = Download::new(lease, facts, start, to_come);
         if site.is_start_safe(start, exact_end) {
@@ -174,7 +196,8 @@ impl Client {
         self.site.pool.quirks()
     }
 
-    /// Sessions that are logged in, or on their way there: in use, idle, and being retired.
+    /// Sessions that are logged in, or on their way there: in use, idle, being retired, and connected ahead
+    /// ([`preconnect`](Self::preconnect)), since the server counts those as well.
     pub fn sessions(&self) -> usize {
         self.site.pool.live()
     }

@@ -9,6 +9,7 @@
 //! | | round trips | which |
 //! |---|---|---|
 //! | first byte of a cold download, probed or not | 5 | connect, greeting, login with all questions and the port; connect with `RETR` (2) |
+//! | the same on further sessions of a client that was told of them before the probe ([`Client::preconnect`]) | 3 behind the probe | login with all questions and the port; connect with `RETR` (2) |
 //! | first byte of the next range, session idle | 3 | questions and port; connect with `REST` and `RETR` (2) |
 //! | the same, data connection made in advance | 1 | questions, `REST` and `RETR` |
 //! | end of a range, early | 1, in the background | close, and one reply |
@@ -22,6 +23,7 @@
 //! `EPSV`. Nobody waits for it: who comes while the port is being opened takes it over, and who finds that the connection
 //! does not serve begins anew with a port of its own, silently, and is the last one to try.
 
+mod ahead;
 mod beginning;
 mod config;
 mod connector;

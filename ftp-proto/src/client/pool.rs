@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
+use super::ahead::Ahead;
 use super::config::{Limits, Prearm};
 use super::session::{Session, now};
 use crate::conn::Quirks;
@@ -26,7 +27,8 @@ const SOON: Duration = Duration::from_secs(10);
 /// What all sessions of one server and account share.
 ///
 /// One task drives sessions that are being retired, and watches idle ones: a server that hangs up is noticed at once, what is
-/// idle for too long says goodbye, and what is likely to be used soon makes a data connection in advance. The task lives as long as there is such a session. Where there is no runtime a
+/// idle for too long says goodbye, and what is likely to be used soon makes a data connection in advance. It makes the
+/// connections that are made ahead, too. The task lives as long as there is such a session. Where there is no runtime a
 /// session that needs more driving is closed instead.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -56,9 +58,10 @@ impl Drop for Slot {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     idle: Vec<Idle>,
     retiring: Vec<Retiring>,
+    pub(super) ahead: Ahead,
     /// Callers that wait for one of `retiring`.
     waiting: usize,
     task: Option<Task>,
@@ -94,6 +97,7 @@ impl std::fmt::Debug for State {
         f.debug_struct("State")
             .field("idle", &self.idle.len())
             .field("retiring", &self.retiring.len())
+            .field("ahead", &self.ahead.len())
             .field("quirks", &self.quirks)
             .finish_non_exhaustive()
     }
@@ -114,7 +118,7 @@ impl Pool {
         Arc::new(Self { state: Mutex::default(), limits, prearm, changed: Notify::new(), live: Arc::default() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,9 +139,15 @@ impl Pool {
         self.state().known = true;
     }
 
-    /// Live sessions: leased, idle, retiring and connecting.
+    /// Live sessions: leased, idle, retiring and connecting, and what was connected ahead of one.
     pub(super) fn live(&self) -> usize {
         self.live.sessions.load(Ordering::Acquire)
+    }
+
+    /// Those of them that are more than a connection made ahead: only they show that the server lets us in.
+    pub(super) fn begun(&self) -> usize {
+        let state = self.state();
+        self.live().saturating_sub(state.ahead.len())
     }
 
     pub(super) fn idle(&self) -> usize {
@@ -151,14 +161,20 @@ impl Pool {
     /// A place for one more session, if the limit allows it. An idle session that cannot be used makes room.
     pub(super) fn slot(&self) -> Option<Slot> {
         loop {
-            let limit = self.limits.sessions;
-            let more = |live: usize| live.checked_add(1).filter(|more| *more <= limit);
-            if self.live.sessions.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok() {
-                return Some(Slot(Arc::clone(&self.live)));
+            if let Some(slot) = self.free_slot() {
+                return Some(slot);
             }
             let evicted = self.state().idle.pop()?;
             drop(evicted);
         }
+    }
+
+    /// A place for one more session, if there is one that nobody has to make room for.
+    pub(super) fn free_slot(&self) -> Option<Slot> {
+        let limit = self.limits.sessions;
+        let more = |live: usize| live.checked_add(1).filter(|more| *more <= limit);
+        let live = &self.live;
+        live.sessions.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Slot(Arc::clone(live)))
     }
 
     /// The session used last that can name the file from where it stands, and for how long it was idle. One that cannot
@@ -221,7 +237,7 @@ impl Pool {
         tokio::pin!(gone, idle);
         gone.as_mut().enable();
         idle.as_mut().enable();
-        if self.live() < before || self.idle() > 0 {
+        if self.begun() < before || self.idle() > 0 {
             return;
         }
         tokio::select! {
@@ -262,7 +278,7 @@ impl Pool {
 
     /// Whether a data connection made in advance on this session would be used, and worth it.
     fn is_prearm_worthwhile(&self, state: &State, session: &Session, again: bool) -> bool {
-        let others = self.live() > state.idle.len() + state.retiring.len() + 1;
+        let others = self.live() > state.idle.len() + state.retiring.len() + state.ahead.len() + 1;
         let far = session.machine.round_trip().is_some_and(|round_trip| round_trip >= FAR);
         let ready = state.idle.iter().filter(|idle| idle.prearm || idle.session.machine.is_prearmed()).count()
             + state.retiring.iter().filter(|retiring| retiring.prearm).count();
@@ -275,7 +291,7 @@ impl Pool {
     }
 
     /// Makes sure that the task runs and looks; false without a runtime.
-    fn tend(self: &Arc<Self>, state: &mut State) -> bool {
+    pub(super) fn tend(self: &Arc<Self>, state: &mut State) -> bool {
         if let Some(task) = &mut state.task {
             if let Some(waker) = task.waker.take() {
                 waker.wake();
@@ -308,7 +324,7 @@ impl Pool {
     fn poll_all(&self, cx: &mut Context<'_>) -> Option<Instant> {
         let now = now();
         let mut state = self.state();
-        let State { idle, retiring, quirks, task, in_vain, .. } = &mut *state;
+        let State { idle, retiring, ahead, quirks, task, in_vain, .. } = &mut *state;
         let before = retiring.len() + idle.len();
         let mut changed = false;
         for Retiring { mut session, prearm } in std::mem::take(retiring) {
@@ -334,8 +350,9 @@ impl Pool {
             session.is_settled() && !expired
         });
         changed |= before != retiring.len() + idle.len();
+        let given_up = ahead.poll(cx, now);
         let oldest = idle.iter().map(|idle| idle.since).min();
-        let left = !idle.is_empty() || !retiring.is_empty();
+        let left = !idle.is_empty() || !retiring.is_empty() || ahead.len() > 0;
         match task {
             Some(task) if left => task.waker = Some(cx.waker().clone()),
             _ => *task = None,
@@ -345,7 +362,8 @@ impl Pool {
             self.changed.notify_waiters();
         }
         // Retiring sessions have timers of their own.
-        left.then(|| oldest.unwrap_or(now) + self.limits.idle.max(Duration::from_millis(1)))
+        let expires = oldest.unwrap_or(now) + self.limits.idle.max(Duration::from_millis(1));
+        left.then(|| given_up.map_or(expires, |given_up| given_up.min(expires)))
     }
 }
 

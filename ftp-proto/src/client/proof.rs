@@ -41,7 +41,7 @@ impl Prepared {
             (lease, facts)
         } else {
             drop(lease);
-            client.site.ask(&path, Port::Always).await?
+            client.site.ask(&path, Port::Always, 0).await?
         };
         if lies && facts.size == Some(size) {
             lease.machine.quirks_mut().restart = Restart::Lies;

@@ -43,6 +43,8 @@ pub(super) struct Session {
     /// Where data connections go to, but for the port.
     peer: Peer,
     inbox: BytesMut,
+    /// The machine has not been told of what is in the inbox.
+    untold: bool,
     outbox: BytesMut,
     flushing: bool,
     head: BytesMut,
@@ -68,8 +70,10 @@ pub(super) fn now() -> Instant {
 }
 
 impl Session {
+    /// `heard`: what was read of the control connection before.
     pub(super) fn new(
         control: Box<dyn Io>,
+        heard: BytesMut,
         peer: Peer,
         connector: Arc<dyn Connector>,
         machine: Connection,
@@ -81,7 +85,8 @@ impl Session {
             machine,
             connector,
             peer,
-            inbox: BytesMut::new(),
+            untold: !heard.is_empty(),
+            inbox: heard,
             outbox: BytesMut::new(),
             flushing: false,
             head: BytesMut::new(),
@@ -310,8 +315,12 @@ impl Session {
 
     fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(control) = &mut self.control else { return Poll::Pending };
-        self.inbox.reserve(CONTROL_READ);
-        let heard = ready!(pin!(control.read_buf(&mut self.inbox)).poll(cx));
+        let heard = if std::mem::take(&mut self.untold) {
+            Ok(self.inbox.len())
+        } else {
+            self.inbox.reserve(CONTROL_READ);
+            ready!(pin!(control.read_buf(&mut self.inbox)).poll(cx))
+        };
         if matches!(heard, Ok(n) if n > 0) {
             let mut inbox = std::mem::take(&mut self.inbox);
             self.input(Input::Received(&mut inbox));

@@ -1,12 +1,15 @@
 //! Getting a session: reuse, wait for one that is being retired, or log in.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
 
+use super::ahead::Early;
 use super::beginning::{Beginning, FirstBytes, ToCome, is_telling};
 use super::config::{Config, Prearm};
 use super::connector::Target;
@@ -59,20 +62,27 @@ impl fmt::Debug for Site {
 impl Site {
     /// What the file is. A session that has to log in for it asks for a port in the same breath, for the transfer that is likely
     /// to follow.
-    pub(super) async fn probe(&self, path: &Path) -> Result<(Lease, FileFacts), OpenError> {
+    ///
+    /// `ahead`: connections to be made beside it, if it has to connect itself.
+    pub(super) async fn probe(&self, path: &Path, ahead: u16) -> Result<(Lease, FileFacts), OpenError> {
         let port = if self.may_use_ready(path) { Port::WithLogin } else { Port::Never };
-        let answer = self.ask(path, port).await;
+        let answer = self.ask(path, port, ahead).await;
         // Nobody had asked for the port, so its failure is none. Some servers die of it.
         let failed = match &answer {
             Err(OpenError::PassiveRefused(_) | OpenError::NoPort(_)) => true,
             Err(OpenError::Connect(ConnectError::Session(conn::Error::Closing(reply)))) => speaks_of_ports(reply),
             _ => false,
         };
-        if port == Port::Never || !failed {
-            return answer;
+        let answer = if port == Port::Never || !failed {
+            answer
+        } else {
+            self.pool.learn(|quirks| quirks.no_prearm = true);
+            self.ask(path, Port::Never, 0).await
+        };
+        if let Ok((_, facts)) = &answer {
+            self.beginning.probed(path, facts);
         }
-        self.pool.learn(|quirks| quirks.no_prearm = true);
-        self.ask(path, Port::Never).await
+        answer
     }
 
     /// An idle session that has a port or a data connection ready, if a transfer of this file from there may begin with no
@@ -101,6 +111,11 @@ impl Site {
         if is_telling(&self.pool.quirks(), 0) { self.beginning.announce(path, facts) } else { None }
     }
 
+    /// The same, as far as the last probe tells.
+    pub(super) fn announce_as_probed(&self, path: &Path) -> Option<ToCome> {
+        if is_telling(&self.pool.quirks(), 0) { self.beginning.announce_as_probed(path) } else { None }
+    }
+
     /// What a session has learned about where the server starts.
     pub(super) fn learn_restart(&self, learned: &Quirks) {
         self.pool.learn(|quirks| quirks.absorb(learned));
@@ -117,9 +132,10 @@ impl Site {
     /// A session that has answered what the file is, and has a port for it if `port` says so.
     ///
     /// Never waits for a session that somebody uses: it reuses an idle one, takes over one that is being retired, or tries
-    /// once for a new one.
-    pub(super) async fn ask(&self, path: &Path, port: Port) -> Result<(Lease, FileFacts), OpenError> {
+    /// once for a new one; behind that, `ahead` connections are made for others.
+    pub(super) async fn ask(&self, path: &Path, port: Port, mut ahead: u16) -> Result<(Lease, FileFacts), OpenError> {
         let handover = Instant::now() + self.config.timeouts.handover;
+        let probes = ahead > 0;
         let mut stale = 0;
         let mut serial = false;
         loop {
@@ -128,12 +144,13 @@ impl Site {
                 Some((session, _)) if (1..MAX_STALE).contains(&stale) => (self.reuse(session, Duration::MAX), false),
                 Some((session, idle)) if stale == 0 => (self.reuse(session, idle), false),
                 _ if self.pool.wait_for_retiring(handover).await => continue,
-                _ => (self.connect().await?, true),
+                _ => (self.connect(std::mem::take(&mut ahead)).await?, true),
             };
             let passive = port == Port::Always || (fresh && port == Port::WithLogin);
             lease.ask(path, passive).map_err(OpenError::Session)?;
-            let answer = match self.log_in(&mut lease, fresh).await {
-                Ok(()) => lease.facts().await,
+            let answer = match self.log_in(&mut lease, fresh, probes).await {
+                Ok(true) => lease.facts().await,
+                Ok(false) => continue,
                 Err(ConnectError::Session(error)) => Err(OpenError::Session(error)),
                 Err(error) => return Err(error.into()),
             };
@@ -160,7 +177,7 @@ impl Site {
     pub(super) fn judge_port(&self, error: OpenError) -> OpenError {
         match error {
             OpenError::PassiveRefused(Some(reply)) | OpenError::Session(conn::Error::Closing(reply))
-                if self.pool.live() > 1 && speaks_of_ports(&reply) =>
+                if self.pool.begun() > 1 && speaks_of_ports(&reply) =>
             {
                 OpenError::NoPort(reply)
             }
@@ -218,12 +235,21 @@ impl Site {
         Lease::new(session, Arc::clone(&self.pool), self.config.timeouts.handover)
     }
 
-    async fn connect(&self) -> Result<Lease, ConnectError> {
-        let slot = self.pool.slot().ok_or(ConnectError::LimitReached { reply: None, limit_hint: None })?;
-        let target = Target::Host { name: self.host.clone(), port: self.port };
+    /// Takes over a connection that was made ahead, or is in the making, or makes one; then makes some ahead itself.
+    async fn connect(&self, ahead: u16) -> Result<Lease, ConnectError> {
+        let connect = || self.config.connector.connect(Target::Host { name: self.host.clone(), port: self.port });
+        let early = match self.take_ahead().await {
+            Some(early) => early,
+            None => {
+                let slot = self.pool.slot().ok_or(ConnectError::LimitReached { reply: None, limit_hint: None })?;
+                Early::new(connect(), slot)
+            }
+        };
         let limit = self.config.timeouts.connect;
-        let connected = timeout(limit, self.config.connector.connect(target)).await;
-        let connected = connected.map_err(|_| ConnectError::TimedOut { host: self.host.clone(), limit })??;
+        let stands = timeout(limit, early.stands()).await;
+        let (connected, heard, slot) =
+            stands.map_err(|_| ConnectError::TimedOut { host: self.host.clone(), limit })??;
+        self.pool.connect_ahead(ahead, connect);
         let mut config = conn::Config::new(self.credentials.clone()).with_waits(self.config.timeouts.waits);
         let peer = match connected.peer {
             Some(address) => {
@@ -235,20 +261,40 @@ impl Site {
             None => Peer::Name(self.host.clone()),
         };
         let machine = Connection::new(now(), config, self.pool.quirks());
-        let session = Session::new(connected.io, peer, Arc::clone(&self.config.connector), machine, slot);
+        let session = Session::new(connected.io, heard, peer, Arc::clone(&self.config.connector), machine, slot);
         Ok(self.lease(session))
     }
 
-    async fn log_in(&self, lease: &mut Lease, fresh: bool) -> Result<(), ConnectError> {
+    /// A connection made ahead that is of use, as far as can be told at once.
+    async fn take_ahead(&self) -> Option<Early> {
+        loop {
+            let mut early = self.pool.take_ahead()?;
+            if poll_fn(|cx| Poll::Ready(early.poll(cx))).await {
+                return Some(early);
+            }
+        }
+    }
+
+    /// False if it `probes` and was turned away at the door, while a connection that was made ahead is there to be tried: on the
+    /// way to a server that admits few, one of those may have overtaken it.
+    async fn log_in(&self, lease: &mut Lease, fresh: bool, probes: bool) -> Result<bool, ConnectError> {
         if !fresh && lease.machine.is_logged_in() {
-            return Ok(());
+            return Ok(true);
         }
         loop {
-            match lease.event().await? {
+            let event = lease.event().await;
+            let turned_away = matches!(
+                event,
+                Ok(Event::LoginRefused { step: Awaited::Greeting, .. }) | Err(conn::Error::Closed(Awaited::Greeting))
+            );
+            if turned_away && probes && self.pool.has_ahead() {
+                return Ok(false);
+            }
+            match event? {
                 Event::LoggedIn => {
                     self.pool.account_is_known();
                     self.pool.learn(|quirks| quirks.absorb(lease.machine.quirks()));
-                    return Ok(());
+                    return Ok(true);
                 }
                 Event::LoginRefused { step, reply } => return Err(self.judge_refusal(step, reply)),
                 _ => {}
@@ -279,7 +325,7 @@ impl Site {
     /// Observed: pyftpdlib 1.5.7 resets the connection right after its 421.
     fn judge_loss(&self, error: conn::Error) -> ConnectError {
         match error {
-            conn::Error::Closed(Awaited::Greeting) if self.pool.live() > 1 => {
+            conn::Error::Closed(Awaited::Greeting) if self.pool.begun() > 1 => {
                 ConnectError::LimitReached { reply: None, limit_hint: None }
             }
             error => ConnectError::Session(error),

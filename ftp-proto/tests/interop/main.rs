@@ -1,5 +1,6 @@
 //! Tests against servers that nobody here wrote. They must be installed.
 
+mod ahead;
 mod changes;
 mod foreign_clients;
 mod limits;

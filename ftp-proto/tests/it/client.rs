@@ -1,5 +1,6 @@
 //! The async client, over test servers on the loopback interface and over memory in virtual time.
 
+mod ahead;
 mod cancel;
 mod deadlines;
 pub(crate) mod dealings;

@@ -213,9 +213,10 @@ pub use record::{Counters, Finish, Opening};
 pub use report::{Report, Verdict, block_on, run_all};
 pub use sessions::{
     a_failed_stream_gives_everything_back, a_finished_stream_gives_everything_back,
-    an_early_stop_gives_everything_back, dropping_a_reader_is_as_good_as_stopping, dropping_a_stop_leaks_nothing,
-    dropping_open_or_probe_leaks_nothing, hold_resolves_when_the_session_is_lost,
-    hold_stays_pending_while_healthy_and_consumes_nothing, parallel_streams_do_not_mix,
+    a_hint_of_streams_to_come_changes_nothing, an_early_stop_gives_everything_back,
+    dropping_a_reader_is_as_good_as_stopping, dropping_a_stop_leaks_nothing, dropping_open_or_probe_leaks_nothing,
+    hold_resolves_when_the_session_is_lost, hold_stays_pending_while_healthy_and_consumes_nothing,
+    parallel_streams_do_not_mix,
 };
 
 /// Least length of a fixture's file: the sentences look at several places of it, far enough from each other.
@@ -344,6 +345,7 @@ macro_rules! __conformance_sentences {
             probe_is_repeatable_and_agrees_with_open
             probe_never_guesses
             the_host_is_known_before_anybody_is_asked
+            a_hint_of_streams_to_come_changes_nothing
             equal_content_compares_same
             a_validator_of_no_strength_proves_nothing
             a_changed_file_is_told_by_the_validator

@@ -79,6 +79,7 @@
 //! | question | answer |
 //! |---|---|
 //! | may `probe`, `open` and `read` block? | Not for long: all streams of a download are driven by one task, and stand still meanwhile. Reading a local disk with `std::fs` is acceptable. What may wait for longer is async, or runs in the runtime's `spawn_blocking`; then the reader keeps the handle of the call, so that a read that is dropped loses nothing |
+//! | logins that take several round trips? | [`RangeSource::preconnect`] says in advance how many streams there will be; it may be left alone |
 //! | bytes put through [`Space::buf_mut`]? | are put: no further call. [`Step::Bytes`] says how many |
 //! | [`End::Exact`]? | may be ignored, as [`End::Soft`] and [`End::Open`] may. Whoever claims [`SourceInfo::exact_ends`] ends the stream there, with [`Step::End`], and says so in [`Opened::ends_at`] if it is before the end of the file: without that the engine takes the end for that of the file, and asks again |
 //! | an exact end at or before the start? | is not asked for by the engine; take it as [`End::Open`] |
@@ -141,6 +142,16 @@ pub trait RangeSource: fmt::Debug + Send + Sync + 'static {
     /// first connection is made; so it must be known without asking anybody.
     fn host(&self) -> Option<HostKey> {
         None
+    }
+
+    /// A hint: if the probe that is about to be made succeeds, about so many streams beside its session will be opened at once.
+    /// Returns at once. Doing nothing about it, as the default does, is right.
+    ///
+    /// A source may make connections for them meanwhile. It sends no credentials on them before the probe has succeeded, keeps
+    /// them only shortly, and closes them if the probe fails. Whatever becomes of them is nobody's error until an open uses
+    /// them, and a hint that nothing follows is none either.
+    fn preconnect(&self, sessions: u16) {
+        let _ = sessions;
     }
 
     /// Says what can be known without fetching the body.
@@ -209,6 +220,9 @@ impl<T: RangeSource + ?Sized> RangeSource for Arc<T> {
     fn host(&self) -> Option<HostKey> {
         (**self).host()
     }
+    fn preconnect(&self, sessions: u16) {
+        (**self).preconnect(sessions);
+    }
     async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
         (**self).probe(cx).await
     }
@@ -227,6 +241,9 @@ impl<T: RangeSource + ?Sized> RangeSource for Box<T> {
     }
     fn host(&self) -> Option<HostKey> {
         (**self).host()
+    }
+    fn preconnect(&self, sessions: u16) {
+        (**self).preconnect(sessions);
     }
     async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
         (**self).probe(cx).await

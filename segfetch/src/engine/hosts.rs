@@ -129,6 +129,25 @@ impl Seat {
         self.host.lock().machine.limit().is_some()
     }
 
+    /// How many of so many streams the job would get if it wanted them now, one at least. Of jobs that begin together at a host only
+    /// the first is told of more, and none where the host is full: the others' share is not certain yet.
+    pub(crate) fn expect(&self, streams: u16) -> u16 {
+        let now = Instant::now().into_std();
+        let gate = self.host.lock();
+        if gate.limits.keys().min() != Some(&self.job) || gate.machine.limit().is_some() {
+            return 1;
+        }
+        let mut trial = gate.machine.clone();
+        trial.handle_input(now, GateInput::Want { job: self.job, streams });
+        let mut granted = 1;
+        while let GateOutput::Limit { job, streams } = trial.poll_output(now) {
+            if job == self.job {
+                granted = streams.max(1);
+            }
+        }
+        granted
+    }
+
     /// Says how many streams the job could use.
     pub(crate) fn want(&self, streams: u16) {
         self.host.tell(GateInput::Want { job: self.job, streams });

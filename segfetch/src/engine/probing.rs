@@ -27,6 +27,15 @@ impl Run<'_> {
         }
     }
 
+    /// Tells the source once how many streams will be opened behind this probe, as far as the host is expected to admit them.
+    fn say_what_follows(&mut self, seat: &Seat) {
+        let Some(streams) = self.ahead.take().filter(|&streams| streams > 1) else { return };
+        let beside = seat.expect(streams) - 1;
+        if beside > 0 {
+            self.cx.download.source.preconnect(beside);
+        }
+    }
+
     /// `None` if the job is to pause or to end first.
     async fn probe_unless_interrupted(
         &mut self,
@@ -45,6 +54,7 @@ impl Run<'_> {
                 }
             }
             seat.opening();
+            self.say_what_follows(seat);
             let cx = SourceContext::new().with_attempt(self.counts.retries);
             let result = tokio::select! {
                 result = self.cx.download.source.probe(&cx) => result,

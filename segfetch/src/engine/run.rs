@@ -52,6 +52,7 @@ pub(crate) async fn run(cx: Context, mut wishes: Wishes) -> Result<Report, Downl
         ranges_lie: false,
         restarts: 0,
         paused: false,
+        ahead: None,
     }
     .run(&mut wishes)
     .await;
@@ -75,6 +76,8 @@ pub(crate) struct Run<'a> {
     restarts: u32,
     /// What is on the disk may be from before a pause.
     paused: bool,
+    /// Streams that are to be opened as soon as the next probe has succeeded.
+    pub(crate) ahead: Option<u16>,
 }
 
 /// What is on the disk.
@@ -108,6 +111,9 @@ impl Run<'_> {
             }
             Err(error) => return Err(error.into()),
         };
+        if let Connections::Exactly(_) = download.connections {
+            self.ahead = u16::try_from(download.connections.most()).ok();
+        }
         let mut info = self.probe(&mut seat, wishes).await?;
         self.cx.tell(Event::Probed(Box::new(info.clone())));
         let mut store = match local {

@@ -1,5 +1,6 @@
 //! The engine over sources and volumes in memory: no network, no disk, and a paused clock where time matters.
 
+mod ahead;
 mod bounds;
 mod changes;
 mod crowds;

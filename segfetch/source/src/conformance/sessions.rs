@@ -69,6 +69,32 @@ pub async fn dropping_open_or_probe_leaks_nothing(fixture: &dyn Fixture) -> Outc
     baseline.comes_back(fixture, &source).await
 }
 
+/// A hint that streams will be opened behind a probe changes nothing about the probe and the streams that follow it, or what
+/// becomes of it when nothing does.
+pub async fn a_hint_of_streams_to_come_changes_nothing(fixture: &dyn Fixture) -> Outcome {
+    for sessions in [0, 1, 3] {
+        let source = fixture.source();
+        source.preconnect(sessions);
+        let info = probe(fixture, &source).await;
+        let start = if info.access == Access::Random { fixture.file_len() / 2 + 1 } else { 0 };
+        let most = if info.access == Access::Sequential { 1 } else { info.sessions.max.unwrap_or(u16::MAX) };
+        let mut streams = Vec::new();
+        for _ in 0..most.min(sessions + 1) {
+            match Stream::try_open(fixture, &source, OpenRequest::from(start)).await {
+                Ok(stream) => streams.push(stream),
+                Err(error) if !streams.is_empty() && matches!(error.class(), ErrorClass::Throttled { .. }) => break,
+                Err(error) => panic!("open at {start} failed behind a hint of {sessions}: {error}"),
+            }
+        }
+        source.preconnect(sessions);
+        for mut stream in streams {
+            stream.pass(start + 1).await;
+            stream.stop().await;
+        }
+    }
+    Ok(())
+}
+
 /// A stream that has said its end gives everything back, stopped or dropped.
 pub async fn a_finished_stream_gives_everything_back(fixture: &dyn Fixture) -> Outcome {
     let source = fixture.source();

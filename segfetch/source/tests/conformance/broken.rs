@@ -49,6 +49,7 @@ pub(crate) enum Fault {
     OpensOtherValidators,
     GuessesTheLength,
     LearnsTheHostByProbing,
+    FailsAsWhatItWasTold,
     NeverRecognises,
     NoStrengthIsSame,
     ForeignBytesAreSame,
@@ -84,6 +85,7 @@ struct Shared {
     leaked: Arc<AtomicU64>,
     readers: Arc<AtomicU64>,
     probes: Arc<AtomicU64>,
+    hints: Arc<AtomicU64>,
 }
 
 pub(crate) struct Broken {
@@ -100,6 +102,7 @@ impl Broken {
             leaked: Arc::default(),
             readers: Arc::default(),
             probes: Arc::default(),
+            hints: Arc::default(),
         };
         Self { base: Box::new(base), shared }
     }
@@ -202,6 +205,10 @@ impl RangeSource for BrokenSource {
         }
     }
 
+    fn preconnect(&self, sessions: u16) {
+        self.shared.hints.store(sessions.into(), Relaxed);
+    }
+
     async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
         let leak = LeakOnDrop(&self.shared, Fault::LeaksOnADroppedProbe);
         let probed = self.inner.probe(cx).await;
@@ -227,6 +234,10 @@ impl RangeSource for BrokenSource {
             (Fault::RefusesToStartAtTheLength, start) if start == len => return no(ErrorClass::RangeNotSupported),
             (Fault::CallsAStartBeyondTransient, _) if beyond => return no(ErrorClass::Transient),
             (Fault::EndsAStartBeyond, _) if beyond => request.start = len,
+            // The connection that was made for it had failed.
+            (Fault::FailsAsWhatItWasTold, _) if self.shared.hints.swap(0, Relaxed) > 0 => {
+                return no(ErrorClass::Transient);
+            }
             _ => {}
         }
         request.end = match (fault, request.end) {

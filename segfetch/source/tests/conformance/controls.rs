@@ -37,6 +37,7 @@ const CONTROLS: &[(Fault, &str)] = &[
     (Fault::OpensOtherValidators, "probe_is_repeatable_and_agrees_with_open"),
     (Fault::GuessesTheLength, "probe_never_guesses"),
     (Fault::LearnsTheHostByProbing, "the_host_is_known_before_anybody_is_asked"),
+    (Fault::FailsAsWhatItWasTold, "a_hint_of_streams_to_come_changes_nothing"),
     (Fault::NeverRecognises, "equal_content_compares_same"),
     (Fault::NoStrengthIsSame, "a_validator_of_no_strength_proves_nothing"),
     (Fault::ForeignBytesAreSame, "a_validator_of_no_strength_proves_nothing"),

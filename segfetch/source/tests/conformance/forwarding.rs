@@ -1,6 +1,7 @@
 //! `Arc` and `Box` of a source are the source, whatever it overrides.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use segfetch_source::conformance::{MemorySource, block_on};
@@ -8,9 +9,9 @@ use segfetch_source::{
     HostKey, OpenRequest, RangeReader, RangeSource, Sameness, SourceContext, SourceError, SourceInfo, Validator,
 };
 
-/// Compares as no default would.
+/// Compares as no default would, and remembers the last hint.
 #[derive(Debug)]
-struct Stubborn(MemorySource);
+struct Stubborn(MemorySource, Arc<AtomicU16>);
 
 #[async_trait]
 impl RangeSource for Stubborn {
@@ -19,6 +20,9 @@ impl RangeSource for Stubborn {
     }
     fn host(&self) -> Option<HostKey> {
         Some(HostKey::new("here"))
+    }
+    fn preconnect(&self, sessions: u16) {
+        self.1.store(sessions, SeqCst);
     }
     async fn probe(&self, cx: &SourceContext) -> Result<SourceInfo, SourceError> {
         self.0.probe(cx).await
@@ -31,11 +35,14 @@ impl RangeSource for Stubborn {
     }
 }
 
-fn is_forwarded(memory: &MemorySource, source: &impl RangeSource) {
+fn is_forwarded(memory: &MemorySource, hint: &AtomicU16, source: &impl RangeSource) {
     let before = memory.counters();
     assert_eq!(source.label(), "stubborn");
     assert_eq!(source.host(), Some(HostKey::new("here")));
     assert_eq!(source.compare(&Validator::none(), &Validator::none()), Sameness::Same);
+    hint.store(0, SeqCst);
+    source.preconnect(7);
+    assert_eq!(hint.load(SeqCst), 7);
     let cx = SourceContext::new();
     block_on(source.probe(&cx)).expect("a probe");
     let reader = block_on(source.open(&cx, OpenRequest::from(5))).expect("a stream");
@@ -47,6 +54,8 @@ fn is_forwarded(memory: &MemorySource, source: &impl RangeSource) {
 #[test]
 fn arc_and_box_forward_every_method() {
     let memory = MemorySource::new(100);
-    is_forwarded(&memory, &Arc::new(Stubborn(memory.clone())));
-    is_forwarded(&memory, &(Box::new(Stubborn(memory.clone())) as Box<dyn RangeSource>));
+    let hint = Arc::<AtomicU16>::default();
+    let stubborn = || Stubborn(memory.clone(), hint.clone());
+    is_forwarded(&memory, &hint, &Arc::new(stubborn()));
+    is_forwarded(&memory, &hint, &(Box::new(stubborn()) as Box<dyn RangeSource>));
 }
