@@ -44,6 +44,8 @@ pub struct Planner {
     pub(super) throttled_at: Option<Instant>,
     /// The last time that a slow stream was replaced.
     pub(super) replaced_at: Option<Instant>,
+    /// Streams that were stopped to be replaced, and have not been.
+    pub(super) to_replace: u16,
     /// Where a stream ended although it should have gone on.
     pub(super) short_at: Option<u64>,
 }
@@ -77,6 +79,7 @@ impl Planner {
             duplicate: 0,
             throttled_at: None,
             replaced_at: None,
+            to_replace: 0,
             short_at: None,
             config,
         };

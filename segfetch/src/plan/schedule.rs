@@ -98,9 +98,12 @@ impl Planner {
         if !parallel {
             return 1;
         }
-        // Whoever has fallen silent does not count.
+        // Whoever has fallen silent does not count. One that was stopped to be replaced is, however many there are: the number that
+        // proved best is come to as streams end.
         let silent = self.streams().filter(|(_, stream)| self.is_silent(stream)).count();
-        self.ramp.allowed().saturating_add(u16::try_from(silent).unwrap_or(u16::MAX)).min(self.most())
+        let allowed = self.ramp.allowed().saturating_add(u16::try_from(silent).unwrap_or(u16::MAX));
+        let replaced = if self.to_replace > 0 { self.active().saturating_add(self.to_replace) } else { 0 };
+        allowed.max(replaced).min(self.most())
     }
 
     /// Idle slots that wait for a retry. They count as busy, or a failure would only move to the next slot.
@@ -156,6 +159,7 @@ impl Planner {
         if self.config.access == Access::Sequential && self.axis.have.total() > 0 {
             return self.give_up(GiveUp::NotRepeatable);
         }
+        self.to_replace = self.to_replace.saturating_sub(1);
         let (span, first, challenges) = match find {
             Find::Free(span) => (span.clone(), span.start, None),
             Find::Share { victim, span } => {

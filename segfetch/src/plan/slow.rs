@@ -46,17 +46,23 @@ impl Planner {
             return;
         }
         if let Some(dead) = self.find_dead(now) {
-            let slot = self.slot_mut(dead);
-            slot.replaced = slot.replaced.saturating_add(1);
-            self.release(now, dead);
+            self.replace(now, dead);
         }
         if let Some(slow) = self.find_slow(now) {
             self.replaced_at = Some(now);
+            self.replace(now, slow);
             let slot = self.slot_mut(slow);
-            slot.replaced = slot.replaced.saturating_add(1);
             slot.spared_until = Some(now + doubled(SLOW_FOR, slot.replaced, LONGEST_SPARING));
-            self.release(now, slow);
         }
+    }
+
+    /// Stops a stream. Another one is opened for what it leaves behind, unless somebody has it at once.
+    fn replace(&mut self, now: Instant, worker: WorkerId) {
+        let slot = self.slot_mut(worker);
+        slot.replaced = slot.replaced.saturating_add(1);
+        let free = self.axis.free.total();
+        self.release(now, worker);
+        self.to_replace = self.to_replace.saturating_add(u16::from(self.axis.free.total() > free));
     }
 
     /// A stream that has brought nothing for long, while others have.

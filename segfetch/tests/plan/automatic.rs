@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use segfetch::plan::{End, Output, WorkerId};
+use segfetch::plan::{End, Input, Output, WorkerId};
 
-use crate::support::{Bench, config, open};
+use crate::support::{Bench, config, open, stop};
 
 /// So many tenths of a second, in each of which every worker of `running` brings so many units; up to the first outputs.
 fn run(bench: &mut Bench, tenths: usize, running: u16, units: u64) -> Vec<Output> {
@@ -62,6 +62,20 @@ fn workers_are_added_as_long_as_each_brings_as_much_and_what_is_not_granted_is_w
     bench.opened(2, *start);
     assert_eq!(run(&mut bench, 20, 3, 667), []);
     assert_eq!(bench.planner.wanted(), 8);
+}
+
+#[test]
+fn a_silent_stream_is_replaced_although_there_are_more_than_proved_best() {
+    let (mut bench, start) = second();
+    bench.opened(1, start);
+    // Both together bring no more than the one did.
+    assert_eq!(run(&mut bench, 60, 2, 500), []);
+    assert_eq!(run(&mut bench, 25, 1, 1000), []);
+    bench.input(Input::Silent { worker: WorkerId(1), quiet: Duration::from_millis(2500) });
+    let rest = start + 60 * 500;
+    assert_eq!(bench.outputs(), [stop(1), open(2, rest, End::Open)]);
+    bench.stopped(1);
+    assert_eq!(bench.outputs(), [], "once");
 }
 
 #[test]
