@@ -52,7 +52,7 @@ impl Planner {
             }
         }
         // What was found and is not granted, is wanted; and then whatever else is allowed.
-        self.wanted = if find.is_some() { self.target() - self.resting(now) } else { self.active() };
+        self.wanted = if find.is_some() { self.target(now) - self.resting(now) } else { self.active() };
     }
 
     /// When [`Input::Timeout`](super::Input::Timeout) is due.
@@ -93,15 +93,15 @@ impl Planner {
     }
 
     /// How many workers there should be, if the host allows it.
-    pub(super) fn target(&self) -> u16 {
+    pub(super) fn target(&self, now: Instant) -> u16 {
         let parallel = self.warm && self.axis.extent.is_some() && self.config.access == Access::Random;
         if !parallel {
             return 1;
         }
-        // Whoever has fallen silent does not count. One that was stopped to be replaced is, however many there are: the number that
-        // proved best is come to as streams end.
-        let silent = self.streams().filter(|(_, stream)| self.is_silent(stream)).count();
-        let allowed = self.ramp.allowed().saturating_add(u16::try_from(silent).unwrap_or(u16::MAX));
+        // Whoever brings next to nothing does not count. One that was stopped to be replaced is, however many there are: the number
+        // that proved best is come to as streams end.
+        let idle = self.streams().filter(|(_, stream)| self.is_silent(stream) || stream.is_slow(now)).count();
+        let allowed = self.ramp.allowed().saturating_add(u16::try_from(idle).unwrap_or(u16::MAX));
         let replaced = if self.to_replace > 0 { self.active().saturating_add(self.to_replace) } else { 0 };
         allowed.max(replaced).min(self.most())
     }
@@ -109,12 +109,12 @@ impl Planner {
     /// Idle slots that wait for a retry. They count as busy, or a failure would only move to the next slot.
     pub(super) fn resting(&self, now: Instant) -> u16 {
         let resting = self.slots.iter().filter(|slot| slot.is_idle() && !slot.is_ready(now)).count();
-        u16::try_from(resting).unwrap_or(u16::MAX).min(self.target())
+        u16::try_from(resting).unwrap_or(u16::MAX).min(self.target(now))
     }
 
     /// The idle worker that was fastest, if there may be one more.
     pub(super) fn ready_worker(&self, now: Instant) -> Option<WorkerId> {
-        if self.active() + self.resting(now) >= self.target() {
+        if self.active() + self.resting(now) >= self.target(now) {
             return None;
         }
         let speed = |n: u16| self.slots.get(usize::from(n)).and_then(|slot| slot.last_rate).unwrap_or(0.0);

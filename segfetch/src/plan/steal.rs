@@ -136,7 +136,7 @@ impl Planner {
     /// The slots that could steal now, or as soon as their streams have ended.
     fn thieves(&self, now: Instant) -> impl Iterator<Item = &Slot> {
         let busy = self.streams().filter(|(_, stream)| stream.is_busy()).count();
-        let allowed = self.target();
+        let allowed = self.target(now);
         // Before a refusal, what is not granted yet is about to be.
         let expected = if self.host_full { allowed.min(self.granted) } else { allowed };
         let most = usize::from(expected).saturating_sub(busy);

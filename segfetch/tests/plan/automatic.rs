@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use segfetch::plan::{End, Input, Output, WorkerId};
+use segfetch::plan::{End, Input, Next, Output, WorkerId};
 
 use crate::support::{Bench, config, open, stop};
 
@@ -76,6 +76,44 @@ fn a_silent_stream_is_replaced_although_there_are_more_than_proved_best() {
     assert_eq!(bench.outputs(), [stop(1), open(2, rest, End::Open)]);
     bench.stopped(1);
     assert_eq!(bench.outputs(), [], "once");
+}
+
+/// So many tenths of a second in which each of the workers brings `units(worker, workers)`. What is asked for is opened at once.
+fn all(bench: &mut Bench, tenths: usize, units: impl Fn(u16, u64) -> u64) {
+    for _ in 0..tenths {
+        bench.now += Duration::from_millis(100);
+        let running = bench.planner.snapshot(bench.now).workers;
+        let workers = running.len() as u64;
+        running.iter().for_each(|running| bench.came(running.worker.0, units(running.worker.0, workers)));
+        for output in bench.outputs() {
+            if let Output::Open { worker, start, .. } = output {
+                bench.opened(worker.0, start);
+            }
+        }
+    }
+}
+
+#[test]
+fn streams_that_are_far_slower_than_their_peers_do_not_count() {
+    let mut automatic = config(1_000_000_000, 8);
+    automatic.ramp = true;
+    let mut bench = Bench::new(automatic);
+    assert_eq!(bench.outputs(), [open(0, 0, End::Open)]);
+    bench.opened(0, 0);
+    bench.now += Duration::from_millis(400);
+    // Four bring four times as much as one, and eight no more than four.
+    all(&mut bench, 90, |_, workers| 4000 / workers.max(4));
+    assert_eq!(bench.planner.snapshot(bench.now).workers.len(), 8);
+    all(&mut bench, 110, |worker, _| if worker < 6 { 600 } else { 20 });
+    // Four of the fast ones are done. Two fast and two slow ones are not the four that proved best.
+    let mut opens = 0;
+    for worker in 0..4 {
+        let Next::Keep { units, .. } = bench.next(worker) else { panic!("it has brought all") };
+        bench.came(worker, units);
+        bench.stopped(worker);
+        opens += bench.outputs().iter().filter(|output| matches!(output, Output::Open { .. })).count();
+    }
+    assert_eq!(opens, 2);
 }
 
 #[test]
