@@ -11,6 +11,9 @@ use super::hosts::Seat;
 use super::progress::Event;
 use super::run::Run;
 
+/// Streams that a source is told of before the first probe, at most: with the probe's session as many as browsers open to one
+/// host at once. A server that admits few has to refuse them all.
+const MOST_AHEAD: u16 = 5;
 /// Pauses between probes, from the first to the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
@@ -30,7 +33,7 @@ impl Run<'_> {
     /// Tells the source once how many streams will be opened behind this probe, as far as the host is expected to admit them.
     fn say_what_follows(&mut self, seat: &Seat) {
         let Some(streams) = self.ahead.take().filter(|&streams| streams > 1) else { return };
-        let beside = seat.expect(streams) - 1;
+        let beside = (seat.expect(streams) - 1).min(MOST_AHEAD);
         if beside > 0 {
             self.cx.download.source.preconnect(beside);
         }

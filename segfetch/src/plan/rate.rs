@@ -227,6 +227,10 @@ mod tests {
         let now = steady(&mut rate, now, 2, 40);
         assert!(!rate.is_rising(now, 4.0), "it falls");
         assert!(rate.is_rising(now, 4.1), "it is young");
+        let (mut rate, t0) = (Rate::default(), Instant::now());
+        rate.observe(t0, 0);
+        let now = steady(&mut rate, t0, 1, 0);
+        assert!(!rate.is_rising(now, 0.0), "nothing comes");
     }
 
     #[test]
@@ -253,6 +257,14 @@ mod tests {
         near(behind(1.0, 8.0), 1.5);
         near(behind(0.1, 4.4), 1.5);
         near(behind(-3.0, 4.6), 0.75);
+        near(behind(1.75, 12.0), 1.25);
+    }
+
+    #[test]
+    fn a_slow_start_is_over_after_two_and_a_half_set_ups() {
+        let mut setup = Setup::new(3);
+        setup.measured(Duration::from_secs(2));
+        assert_eq!(setup.slow_start(), 5.0);
     }
 
     #[test]

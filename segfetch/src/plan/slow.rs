@@ -118,7 +118,31 @@ fn pays(left: f64, rate: f64, usual: f64, setup: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::range_set::RangeSet;
+
+    use super::super::Config;
+    use super::super::stream::Phase;
     use super::*;
+
+    #[test]
+    fn a_silent_stream_is_replaced_unless_the_one_before_it_has_its_span_at_once() {
+        let now = Instant::now();
+        // How many are to be replaced, and where the first one ends, if the second one had brought so much.
+        let relieved = |brought: u64| {
+            let mut planner = Planner::new(Config::new(Some(200)), RangeSet::new());
+            planner.axis.free.remove(0..200);
+            let mut first = Stream::asked(now, &(0..100), 0, None);
+            (first.phase, first.last_unit) = (Phase::Running, Some(now));
+            let mut second = Stream::asked(now, &(100 + brought..200), 100, None);
+            second.quiet = Duration::from_secs(3);
+            planner.slots[0].stream = Some(first);
+            planner.slots[1].stream = Some(second);
+            planner.relieve(now);
+            (planner.to_replace, planner.stream(WorkerId(0)).map(|stream| stream.end))
+        };
+        assert_eq!(relieved(50), (1, Some(100)));
+        assert_eq!(relieved(0), (0, Some(200)));
+    }
 
     #[test]
     fn a_fresh_stream_must_take_less_than_half_as_long() {

@@ -153,6 +153,7 @@ mod tests {
         near(&[], 0.0);
         assert_eq!(level(&[(1.0, 0.0)], 2.0, 0.5), f64::INFINITY, "nobody moves");
         assert_eq!(level(&[(1.0, 0.0), (0.0, 0.0)], 2.0, 0.5), f64::INFINITY, "nor does the thief");
+        assert_eq!(level(&[(4e9, 1.0)], 2.0, 0.5), f64::INFINITY, "a century");
     }
 
     #[test]
@@ -160,6 +161,7 @@ mod tests {
         assert!(helps((10.0, 10.0), 3.36, 2.0, 0.5));
         assert!(!helps((10.0, 10.0), 3.34, 2.0, 0.5));
         assert!(!helps((0.0, 0.0), 3.6, 2.0, 0.5));
+        assert!(!helps((10.0, 10.0), 3.0, 2.0, 0.0), "what is done at once is done by itself");
         // 30 to go, and 10: it would have to be done with nothing to spare.
         assert!((level(&[(30.0, 10.0), (10.0, 10.0)], 2.0, 0.5) - 3.0).abs() < 1e-6);
     }

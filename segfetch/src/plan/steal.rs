@@ -154,3 +154,83 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::range_set::RangeSet;
+
+    use super::super::Config;
+    use super::*;
+
+    const BLOCK: u64 = 10;
+
+    /// Workers of which each brought 100 units per second so far. A set-up takes two seconds, and those with a rest have been opening
+    /// for as long as `ago`.
+    fn job(rests: &[u64], idle: usize, ago: Duration) -> (Planner, Instant) {
+        let mut config = Config::new(Some(1_000_000));
+        config.block = BLOCK;
+        config.workers = u16::try_from(rests.len() + idle).unwrap();
+        let mut planner = Planner::new(config, RangeSet::new());
+        planner.warm = true;
+        planner.setup.measured(Duration::from_secs(2));
+        planner.slots.iter_mut().for_each(|slot| slot.last_rate = Some(100.0));
+        let now = Instant::now() + ago;
+        for (n, rest) in (0..).zip(rests) {
+            let start = n * 100_000;
+            planner.slots[n as usize].stream = Some(Stream::asked(now - ago, &(start..start + rest), start, None));
+        }
+        (planner, now)
+    }
+
+    /// What is stolen, and of whom.
+    fn theft(rests: &[u64], idle: usize, ago: f64) -> Option<(u16, u64)> {
+        let (planner, now) = job(rests, idle, Duration::from_secs_f64(ago));
+        match planner.find_theft(now)? {
+            Find::Share { victim, span } => Some((victim.0, span.end - span.start)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_is_still_being_opened_keeps_less_by_what_it_would_bring_in_that_time() {
+        assert_eq!(theft(&[1000], 1, 2.0), Some((0, 400)), "6 s, or 2 s and 4 s");
+        assert_eq!(theft(&[1000], 1, 1.0), Some((0, 450)), "1 s and 5.5 s, or 2 s and 4.5 s");
+        let victim = Victim { worker: WorkerId(0), rest: 0..1000, rate: 100.0, late: 1.0, silent: false };
+        assert_eq!(victim.time_to_go(), 11.0);
+    }
+
+    #[test]
+    fn where_there_is_a_helper_for_each_the_two_of_them_are_done_together() {
+        // All four would need 8.5 s, the first victim and its thief 11 s; a second thief comes for the other victim, not for it.
+        assert_eq!(theft(&[2000, 1000], 2, 2.0), Some((0, 900)));
+        assert_eq!(theft(&[2000], 3, 2.0), Some((0, 450)), "three share what it has with it, which takes 6.5 s");
+    }
+
+    #[test]
+    fn where_a_boundary_is_nearer_to_the_end_a_thief_still_gets_what_is_worth_a_stream() {
+        // That is 140 units. All four would be done after 3.42 s, in which a thief brings 142; from the nearest boundary on there
+        // are 139.
+        assert_eq!(theft(&[769], 3, 2.0), Some((0, 149)));
+    }
+
+    #[test]
+    fn only_below_a_quarter_of_what_is_usual_a_span_is_cut_between_block_boundaries() {
+        let (planner, _) = job(&[], 1, Duration::ZERO);
+        assert_eq!((planner.grain(25.0, 100.0), planner.grain(24.9, 100.0)), (BLOCK, 1));
+    }
+
+    #[test]
+    fn of_a_stream_in_its_slow_start_as_much_is_expected_as_its_slot_brought_before() {
+        let (mut planner, now) = job(&[1000], 0, Duration::ZERO);
+        planner.stream_mut(WorkerId(0)).unwrap().phase = Phase::Running;
+        let mut bring = |second| {
+            let now = now + Duration::from_secs(second);
+            planner.stream_mut(WorkerId(0)).unwrap().rate.observe(now, 20);
+            planner.expected_rate(now, WorkerId(0)).map(f64::round)
+        };
+        let expected: Vec<_> = (0..=6).map(&mut bring).collect();
+        assert_eq!(expected, [100.0, 100.0, 100.0, 100.0, 100.0, 20.0, 20.0].map(Some), "two and a half set-ups");
+    }
+}

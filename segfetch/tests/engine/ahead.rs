@@ -85,10 +85,10 @@ fn download(source: &Recorded, connections: Connections) -> Download {
 #[tokio::test(start_paused = true)]
 async fn a_fixed_number_of_connections_is_told_once_before_the_probe_and_no_other() {
     let cases = [
-        (Connections::Exactly(8), vec![Hint(7), Probe, Open]),
+        (Connections::Exactly(8), vec![Hint(5), Probe, Open]),
         (Connections::Exactly(2), vec![Hint(1), Probe, Open]),
-        // More than eight are not tried together at a server that nobody knows.
-        (Connections::Exactly(16), vec![Hint(7), Probe, Open]),
+        // More than six are not tried together at a server that nobody knows.
+        (Connections::Exactly(16), vec![Hint(5), Probe, Open]),
         (Connections::Exactly(1), vec![Probe, Open]),
         (Connections::Exactly(0), vec![Probe, Open]),
         (Connections::Auto, vec![Probe, Open]),
@@ -154,5 +154,5 @@ async fn nothing_is_told_where_the_host_is_known_to_be_full() {
     let other = world.engine.start(Download::new(second.clone(), "/d/2").connections(Connections::Exactly(8)));
     job.join().await.expect("it succeeds");
     other.join().await.expect("it succeeds");
-    assert_eq!((first.hints(), second.hints()), (vec![Hint(7)], vec![]));
+    assert_eq!((first.hints(), second.hints()), (vec![Hint(5)], vec![]));
 }

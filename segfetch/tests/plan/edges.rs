@@ -237,3 +237,22 @@ fn where_others_are_about_to_be_free_nobody_takes_more_than_it_can_bring_in_time
     let (victim, end) = after_the_fast_one([100, 50, 100]);
     assert_eq!((victim, end), (WorkerId(1), 8000));
 }
+
+#[test]
+fn where_ranges_are_refused_the_stream_from_the_beginning_stays_unless_that_may_be_refused_for_its_end() {
+    let outputs = |exact_ends, answered| {
+        let mut config = config(10_000, 2);
+        (config.eager, config.exact_ends) = (true, exact_ends);
+        let mut bench = Bench::new(config);
+        let end = if exact_ends { End::Exact(5000) } else { End::Soft(5000) };
+        assert_eq!(bench.outputs(), [open(0, 0, end), open(1, 5000, End::Open)]);
+        if answered {
+            bench.opened(0, 0);
+        }
+        bench.failed(1, Failure::RangeNotSupported);
+        bench.outputs()
+    };
+    assert_eq!(outputs(false, false), [extend(0, 10_000)]);
+    assert_eq!(outputs(true, false), [stop(0)], "it is not answered");
+    assert_eq!(outputs(true, true), [], "it ends before the rest");
+}

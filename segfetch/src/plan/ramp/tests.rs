@@ -309,3 +309,127 @@ fn a_slow_newcomer_says_nothing_about_the_next_one() {
     assert_eq!(allowed_in_the_end(3, false), 4, "three of four have a slow way: it is not worth more");
     assert_eq!(allowed_in_the_end(0, true), 2);
 }
+
+/// After so many quarters of a second so many units have come.
+fn quarter(begin: Instant, quarters: u32, units: u64) -> Mark {
+    (begin + Duration::from_millis(250) * quarters, units)
+}
+
+#[test]
+fn a_window_is_complete_when_its_time_is_over_and_something_came() {
+    let begin = Instant::now();
+    let mut before = Before::new(quarter(begin, 0, 0), 0);
+    let mut windows = |quarters, units, shortest| {
+        before.look(quarter(begin, quarters, units), shortest);
+        before.windows
+    };
+    assert_eq!(windows(1, 100, 0.3), 0, "too short");
+    assert_eq!(windows(2, 200, 0.5), 1, "just as long as it must be");
+    assert_eq!(windows(6, 200, 0.5), 1, "nothing came");
+    assert_eq!(windows(8, 800, 0.5), 2);
+}
+
+#[test]
+fn what_came_before_a_rate_that_grew_by_more_than_three_tenths_does_not_count() {
+    let begin = Instant::now();
+    let windows_and_rate = |units: u64| {
+        let mut before = Before::new(quarter(begin, 0, 0), 0);
+        before.look(quarter(begin, 4, 100), 1.0);
+        before.look(quarter(begin, 8, 100 + units), 1.0);
+        (before.windows, before.rate())
+    };
+    assert_eq!(windows_and_rate(130), (2, 115.0));
+    assert_eq!(windows_and_rate(131), (1, 131.0));
+}
+
+#[test]
+fn the_first_rate_is_looked_for_in_shorter_windows() {
+    let (mut ramp, begin) = (Ramp::new(true), Instant::now());
+    let allowed = (1..=3).map(|n| {
+        ramp.count(begin, 1000);
+        ramp.look(begin + Duration::from_millis(150) * n, 1, false, 0.1, false, 8);
+        ramp.allowed()
+    });
+    assert_eq!(allowed.collect::<Vec<_>>(), [1, 1, 2], "two windows after the first unit");
+}
+
+#[test]
+fn what_one_brings_while_the_next_is_being_opened_is_what_both_are_compared_with() {
+    let (mut ramp, mut now) = trial();
+    feed(&mut ramp, &mut now, 20, 1, true, 1.25, 1.0);
+    assert_eq!(feed(&mut ramp, &mut now, 10, 2, false, 1.25, 1.0), 1);
+}
+
+#[test]
+fn after_a_pause_of_the_first_one_its_rate_is_measured_anew() {
+    let (mut ramp, mut now) = trial();
+    feed(&mut ramp, &mut now, 10, 0, true, 0.0, 1.0);
+    feed(&mut ramp, &mut now, 2, 1, true, 2.0, 1.0);
+    assert_eq!(feed(&mut ramp, &mut now, 10, 2, false, 2.0, 1.0), 1, "neither the pause nor the rate before it counts");
+}
+
+#[test]
+fn a_trial_is_judged_after_three_set_up_times() {
+    let (mut ramp, mut now) = trial();
+    let allowed = (0..7).map(|_| {
+        now += Duration::from_millis(250);
+        ramp.count(now, 250_000);
+        ramp.look(now, 2, false, 0.5, false, 8);
+        ramp.allowed()
+    });
+    assert_eq!(allowed.collect::<Vec<_>>(), [2, 2, 2, 2, 2, 2, 1], "a second and a half after both were there");
+}
+
+#[test]
+fn newcomers_are_slow_if_each_brings_less_than_a_quarter_of_what_an_old_one_does() {
+    let begin = Instant::now();
+    let slow = |from, running, old, new| {
+        let ramp = Ramp { old, ..Ramp::new(true) };
+        let (began, rates) = (quarter(begin, 0, 0), [0.0; 3]);
+        let level = Level { running, began, old: 0, window: began, windows: 0, rates };
+        ramp.newcomers_are_slow(level, from, quarter(begin, 4, old + new))
+    };
+    assert!(slow(1, 2, 400, 99) && !slow(1, 2, 400, 100));
+    assert!(slow(2, 5, 800, 299) && !slow(2, 5, 800, 300), "three beside two");
+}
+
+#[test]
+fn streams_that_come_one_by_one_are_all_compared_with_those_before_the_first_of_them() {
+    let (mut ramp, mut now) = trial();
+    assert_eq!(feed(&mut ramp, &mut now, 4, 2, false, 2.0, 1.0), 8);
+    feed(&mut ramp, &mut now, 5, 3, true, 2.0, 1.0);
+    assert_eq!(feed(&mut ramp, &mut now, 10, 4, false, 2.0, 1.0), 2);
+}
+
+/// Far from the server, with plenty to fetch: what is allowed after each tenth of a second in which so many workers run, of which
+/// the first one, and the others together, bring so many units.
+fn far_by_tenths(tenths: impl IntoIterator<Item = (u16, u64, u64)>) -> Vec<u16> {
+    let (mut ramp, begin) = (Ramp::new(true), Instant::now());
+    let allowed = (1..).zip(tenths).map(|(tenth, (running, first, others))| {
+        let now = begin + Duration::from_millis(100) * tenth;
+        ramp.count(begin, first);
+        ramp.count(now, others);
+        ramp.look(now, running, false, 0.4, true, 64);
+        ramp.allowed()
+    });
+    allowed.collect()
+}
+
+#[test]
+fn the_best_of_the_first_one_counts_where_the_others_have_come_before_it_was_known() {
+    // They come one by one, and when it fills the link they begin to take away from it.
+    let come = [(1, 10, 0), (1, 20, 0), (2, 20, 0), (3, 30, 0), (4, 40, 0), (4, 50, 0)];
+    let fill = [(4, 1000, 0), (4, 1000, 0), (4, 500, 500), (4, 500, 500)];
+    let share = [(4, 250, 750); 90];
+    let allowed = far_by_tenths(come.into_iter().chain(fill).chain(share));
+    assert_eq!(changes(&allowed), [4, 1]);
+}
+
+#[test]
+fn nothing_is_judged_while_the_first_one_still_grows() {
+    // All double with each tenth of a second, for a second; that the four are faster than one was is no news until it is over.
+    let tenths = (0..20).map(|tenth| (if tenth < 2 { 1 } else { 4 }, 10 << tenth.min(10), 30 << tenth.min(10)));
+    let allowed = far_by_tenths(tenths.map(|(n, first, others)| (n, first, if n == 1 { 0 } else { others })));
+    let decided = allowed.iter().position(|&allowed| allowed > 4);
+    assert!(decided.is_some_and(|tenth| (11..18).contains(&tenth)), "{allowed:?}");
+}
