@@ -76,7 +76,7 @@ impl Fixture for HttpFixture {
         });
         match situation {
             Situation::Replaced => self.server.put(LEN, SEED + 1),
-            Situation::Full => self.server.set_most_connections(self.server.log().connections),
+            Situation::Full => self.server.admit_no_more(),
             Situation::SessionsDie => {
                 return Err(NotApplicable::because("a body that nobody reads is not looked at"));
             }

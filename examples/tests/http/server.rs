@@ -140,8 +140,8 @@ struct State {
     len: u64,
     script: Arc<Script>,
     log: Log,
-    /// Further connections are answered by 503.
-    most_connections: u64,
+    /// Connections behind this one are answered by 503.
+    last_admitted: u64,
     /// Every connection, and whether an answer is being sent on it.
     sockets: BTreeMap<u64, (TcpStream, bool)>,
     stopped: bool,
@@ -185,7 +185,7 @@ impl Server {
             len,
             script: Arc::new(|_, _| {}),
             log: Log::default(),
-            most_connections: u64::MAX,
+            last_admitted: u64::MAX,
             sockets: BTreeMap::new(),
             stopped: false,
         };
@@ -219,7 +219,7 @@ impl Server {
 
     pub(crate) fn honest(&self) {
         self.script(|_, _| {});
-        self.shared.change(|state| state.most_connections = u64::MAX);
+        self.shared.change(|state| state.last_admitted = u64::MAX);
     }
 
     /// Another file takes the place of `/f`.
@@ -228,8 +228,8 @@ impl Server {
     }
 
     /// Further connections are answered by 503.
-    pub(crate) fn set_most_connections(&self, most: u64) {
-        self.shared.change(|state| state.most_connections = most);
+    pub(crate) fn admit_no_more(&self) {
+        self.shared.change(|state| state.last_admitted = state.log.connections);
     }
 
     pub(crate) fn log(&self) -> Log {
@@ -351,7 +351,7 @@ fn honest(request: &Request, state: &State) -> Answer {
         piece: None,
         then: None,
     };
-    if state.log.open > state.most_connections && request.connection > state.most_connections {
+    if request.connection > state.last_admitted {
         answer.set_refusal(503);
     } else if request.path.split('?').next() != Some("/f") {
         answer.set_refusal(404);
