@@ -100,7 +100,7 @@ impl Planner {
         }
         // Whoever brings next to nothing does not count. One that was stopped to be replaced is, however many there are: the number
         // that proved best is come to as streams end.
-        let idle = self.streams().filter(|(_, stream)| self.is_silent(stream) || stream.is_slow(now)).count();
+        let idle = self.streams().filter(|(_, stream)| self.is_silent(stream) || Self::is_slow(now, stream)).count();
         let allowed = self.ramp.allowed().saturating_add(u16::try_from(idle).unwrap_or(u16::MAX));
         let replaced = if self.to_replace > 0 { self.active().saturating_add(self.to_replace) } else { 0 };
         allowed.max(replaced).min(self.most())

@@ -15,8 +15,10 @@ const DEAD_ROUND_TRIPS: f64 = 10.0;
 const DEAD_AFTER: f64 = 2.5;
 const DEAD_AGAIN_AFTER: f64 = 15.0;
 /// A stream is slow below this part of what is usual...
-const SLOW: f64 = 0.25;
-/// ...and is replaced if it stays so for this long. No other one is replaced for as long, nor one in the same slot, for which
+pub(super) const SLOW: f64 = 0.25;
+/// ...and for less than this it may be an accident...
+const SLOW_AFTER: Duration = Duration::from_secs(3);
+/// ...and it is replaced if it stays so for this long. No other one is replaced for as long, nor one in the same slot, for which
 /// the time doubles.
 const SLOW_FOR: Duration = Duration::from_secs(10);
 const LONGEST_SPARING: Duration = Duration::from_secs(300);
@@ -29,6 +31,11 @@ impl Planner {
     /// Whether nothing is expected of a stream any more.
     pub(super) fn is_silent(&self, stream: &Stream) -> bool {
         !self.config.paced && self.outlasts(stream, SILENT_ROUND_TRIPS, SILENT_AFTER)
+    }
+
+    /// Whether a stream has been much slower than its peers for a while.
+    pub(super) fn is_slow(now: Instant, stream: &Stream) -> bool {
+        stream.slow.is_some_and(|(since, _)| now.saturating_duration_since(since) >= SLOW_AFTER)
     }
 
     fn outlasts(&self, stream: &Stream, round_trips: f64, seconds: f64) -> bool {

@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::WorkerId;
 use super::planner::Planner;
 use super::schedule::Find;
+use super::slow::SLOW;
 use super::split::{equal_finish, finish, helps, level, worth_stealing};
 use super::stream::{Phase, Slot, Stream};
 
-/// The span of a stream that is slower than this part of what is usual is cut at so many places in each block.
-const SLOW: f64 = 0.25;
+/// The span of a slow stream is cut at so many places in each block.
 const GRAINS: u64 = 16;
 /// Where nothing is known of any rate, one stream is expected to take so many seconds for all that is left.
 const BLIND: f64 = 60.0;
@@ -43,8 +43,9 @@ impl Planner {
     /// What the longest time to go exceeds the time by in which all could finish together, where that is worth a stream.
     pub(super) fn find_theft(&self, now: Instant) -> Option<Find> {
         let (setup, behind) = (self.setup.seconds(), self.setup.behind());
-        let victims: Vec<_> = self.victims(now).collect();
-        let usual = self.usual_rate(now).or_else(|| victims.iter().map(|victim| victim.rate).reduce(f64::max))?;
+        let known = self.usual_rate(now);
+        let victims: Vec<_> = self.victims(now, known).collect();
+        let usual = known.or_else(|| victims.iter().map(|victim| victim.rate).reduce(f64::max))?;
         let thieves: Vec<_> = self.thieves(now).map(|slot| slot.last_rate.unwrap_or(usual)).collect();
         let all: Vec<_> = victims.iter().map(Victim::load).chain(thieves.iter().map(|&rate| (0.0, rate))).collect();
         let level = level(&all, behind, setup);
@@ -79,10 +80,9 @@ impl Planner {
         if rate < SLOW * usual { self.config.block.div_ceil(GRAINS) } else { self.config.block }
     }
 
-    fn victims(&self, now: Instant) -> impl Iterator<Item = Victim> {
+    fn victims(&self, now: Instant, usual: Option<f64>) -> impl Iterator<Item = Victim> {
         let behind = self.setup.behind();
         let left = self.axis.end() - self.axis.have.total();
-        let usual = self.usual_rate(now);
         let guess = (self.ramp.is_blind() && usual.is_none()).then_some(left as f64 / BLIND);
         self.streams().filter(|(_, stream)| stream.is_fetching()).filter_map(move |(worker, stream)| {
             let late = (behind - now.saturating_duration_since(stream.asked).as_secs_f64()).max(0.0);

@@ -6,9 +6,6 @@ use std::time::{Duration, Instant};
 use super::WorkerId;
 use super::rate::Rate;
 
-/// A rate that has been low for less than this may be an accident.
-const SLOW_AFTER: Duration = Duration::from_secs(3);
-
 /// How far a stream has come. The picture is in the documentation of [`plan`](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(super) enum Phase {
@@ -84,11 +81,6 @@ impl Stream {
     /// Whether it is not about to leave its slot.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self.phase, Phase::Opening | Phase::Waiting | Phase::Running)
-    }
-
-    /// Whether it has been much slower than its peers for a while.
-    pub(super) fn is_slow(&self, now: Instant) -> bool {
-        self.slow.is_some_and(|(since, _)| now.saturating_duration_since(since) >= SLOW_AFTER)
     }
 
     /// Whether the stream itself goes on up to `end`.
