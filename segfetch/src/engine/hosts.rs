@@ -129,8 +129,8 @@ impl Seat {
         self.host.lock().machine.limit().is_some()
     }
 
-    /// How many of so many streams the job would get if it wanted them now, one at least. Of jobs that begin together at a host only
-    /// the first is told of more, and none where the host is full: the others' share is not certain yet.
+    /// How many of so many streams the job would get if it wanted them now, one at least. Nothing more is certain where the host is
+    /// full, and for those that came behind another job.
     pub(crate) fn expect(&self, streams: u16) -> u16 {
         let now = Instant::now().into_std();
         let gate = self.host.lock();

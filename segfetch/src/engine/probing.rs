@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::control::Wishes;
 use super::error::{DownloadError, chain};
 use super::hosts::Seat;
+use super::options::Connections;
 use super::progress::Event;
 use super::run::Run;
 
@@ -30,12 +31,17 @@ impl Run<'_> {
         }
     }
 
-    /// Tells the source once how many streams will be opened behind this probe, as far as the host is expected to admit them.
-    fn say_what_follows(&mut self, seat: &Seat) {
-        let Some(streams) = self.ahead.take().filter(|&streams| streams > 1) else { return };
+    /// Tells the source how many streams will be opened behind the first probe, if that is known, as far as the host is expected to
+    /// admit them.
+    pub(crate) fn say_what_follows(&self, seat: &Seat) {
+        let download = &self.cx.download;
+        if download.connections == Connections::Auto {
+            return;
+        }
+        let streams = u16::try_from(download.connections.most()).unwrap_or(u16::MAX);
         let beside = (seat.expect(streams) - 1).min(MOST_AHEAD);
         if beside > 0 {
-            self.cx.download.source.preconnect(beside);
+            download.source.preconnect(beside);
         }
     }
 
@@ -57,7 +63,6 @@ impl Run<'_> {
                 }
             }
             seat.opening();
-            self.say_what_follows(seat);
             let cx = SourceContext::new().with_attempt(self.counts.retries);
             let result = tokio::select! {
                 result = self.cx.download.source.probe(&cx) => result,

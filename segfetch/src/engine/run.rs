@@ -52,7 +52,6 @@ pub(crate) async fn run(cx: Context, mut wishes: Wishes) -> Result<Report, Downl
         ranges_lie: false,
         restarts: 0,
         paused: false,
-        ahead: None,
     }
     .run(&mut wishes)
     .await;
@@ -76,8 +75,6 @@ pub(crate) struct Run<'a> {
     restarts: u32,
     /// What is on the disk may be from before a pause.
     paused: bool,
-    /// Streams that are to be opened as soon as the next probe has succeeded.
-    pub(crate) ahead: Option<u16>,
 }
 
 /// What is on the disk.
@@ -111,9 +108,7 @@ impl Run<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        if let Connections::Exactly(_) = download.connections {
-            self.ahead = u16::try_from(download.connections.most()).ok();
-        }
+        self.say_what_follows(&seat);
         let mut info = self.probe(&mut seat, wishes).await?;
         self.cx.tell(Event::Probed(Box::new(info.clone())));
         let mut store = match local {
