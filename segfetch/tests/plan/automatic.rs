@@ -78,6 +78,17 @@ fn a_silent_stream_is_replaced_although_there_are_more_than_proved_best() {
     assert_eq!(bench.outputs(), [], "once");
 }
 
+/// The first worker is about to bring its first unit, from far away.
+fn far() -> Bench {
+    let mut automatic = config(1_000_000_000, 8);
+    automatic.ramp = true;
+    let mut bench = Bench::new(automatic);
+    assert_eq!(bench.outputs(), [open(0, 0, End::Open)]);
+    bench.opened(0, 0);
+    bench.now += Duration::from_millis(400);
+    bench
+}
+
 /// So many tenths of a second in which each of the workers brings `units(worker, workers)`. What is asked for is opened at once.
 fn all(bench: &mut Bench, tenths: usize, units: impl Fn(u16, u64) -> u64) {
     for _ in 0..tenths {
@@ -95,12 +106,7 @@ fn all(bench: &mut Bench, tenths: usize, units: impl Fn(u16, u64) -> u64) {
 
 #[test]
 fn streams_that_are_far_slower_than_their_peers_do_not_count() {
-    let mut automatic = config(1_000_000_000, 8);
-    automatic.ramp = true;
-    let mut bench = Bench::new(automatic);
-    assert_eq!(bench.outputs(), [open(0, 0, End::Open)]);
-    bench.opened(0, 0);
-    bench.now += Duration::from_millis(400);
+    let mut bench = far();
     // Four bring four times as much as one, and eight no more than four.
     all(&mut bench, 90, |_, workers| 4000 / workers.max(4));
     assert_eq!(bench.planner.snapshot(bench.now).workers.len(), 8);
@@ -118,12 +124,7 @@ fn streams_that_are_far_slower_than_their_peers_do_not_count() {
 
 #[test]
 fn far_from_the_server_the_first_unit_lets_three_more_begin_and_all_have_equal_parts() {
-    let mut automatic = config(1_000_000_000, 8);
-    automatic.ramp = true;
-    let mut bench = Bench::new(automatic);
-    assert_eq!(bench.outputs(), [open(0, 0, End::Open)]);
-    bench.opened(0, 0);
-    bench.now += Duration::from_millis(400);
+    let mut bench = far();
     bench.came(0, 1000);
     let outputs = bench.outputs();
     let starts = outputs.iter().filter_map(|output| match output {

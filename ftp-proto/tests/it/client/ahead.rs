@@ -8,7 +8,7 @@ use ftp_proto::client::{
     Client, Config, ConnectError, Connecting, Connector, ConnectorError, ErrorClass, OpenError, Prearm, Target,
 };
 use ftp_proto::source::FtpSource;
-use ftp_proto::testing::{LimitAt, Personality, Server};
+use ftp_proto::testing::{Personality, Server};
 use ftp_proto::wire::Url;
 use segfetch_source::{ErrorClass as Class, OpenRequest, RangeReader, RangeSource, SourceContext, SourceError};
 use tokio::task::JoinSet;
@@ -403,13 +403,7 @@ async fn crowd(server: &Server, hinted: bool) -> Vec<Result<Box<dyn RangeReader>
 
 #[tokio::test]
 async fn a_server_that_admits_few_admits_the_probe_and_refuses_no_more_than_without() {
-    let cases = [
-        (LimitAt::Greeting, Personality::vsftpd()),
-        (LimitAt::Greeting, Personality::pure_ftpd()),
-        (LimitAt::Greeting, Personality::pyftpdlib()),
-        (LimitAt::Password, Personality::proftpd()),
-    ];
-    for (at, personality) in cases {
+    for (at, personality) in super::limits::wherever() {
         for admitted in [1, 2] {
             for hinted in [false, true] {
                 let server = builder(personality).max_connections(admitted).limit_at(at).start().unwrap();

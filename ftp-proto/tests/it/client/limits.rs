@@ -17,15 +17,19 @@ fn limited(at: LimitAt, personality: Personality) -> ServerBuilder {
     builder(personality).max_connections(2).limit_at(at)
 }
 
-#[tokio::test]
-async fn one_session_too_many_is_a_limit_wherever_the_server_says_so() {
-    let cases = [
+/// Where servers say that they are full.
+pub(super) fn wherever() -> [(LimitAt, Personality); 4] {
+    [
         (LimitAt::Greeting, Personality::vsftpd()),
         (LimitAt::Greeting, Personality::pure_ftpd()),
         (LimitAt::Greeting, Personality::pyftpdlib()),
         (LimitAt::Password, Personality::proftpd()),
-    ];
-    for (at, personality) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn one_session_too_many_is_a_limit_wherever_the_server_says_so() {
+    for (at, personality) in wherever() {
         let server = limited(at, personality).start().unwrap();
         let (client, path, _) = connect(&server.url("/pub/big"));
         let mut first = client.prepare(&path).await.unwrap().start(0, None).await.unwrap();
