@@ -285,6 +285,7 @@ impl HostGate {
         job.told = None;
         let first = self.limit.is_none();
         for job in &mut self.jobs {
+            // Permits that nobody used were for a server that had room.
             job.granted = job.granted.min(job.used());
             job.told = job.told.filter(|_| !first);
         }
@@ -305,23 +306,14 @@ impl HostGate {
         self.probe.due = Some(now + self.jitter.stretch(wait));
     }
 
-    /// Takes back permits above what is allowed: unused ones of the limit's, all of the fixed maximum's.
+    /// Takes back permits above the fixed maximum, used ones as well. Those above the limit are taken back where it is found.
     fn withdraw(&mut self) {
-        let (cap, max) = (self.cap(), self.max());
-        let shares = self.shares(cap);
-        loop {
-            let granted = self.jobs.iter().map(|job| u32::from(job.granted)).sum::<u32>();
+        let max = self.max();
+        let shares = self.shares(self.cap());
+        while self.jobs.iter().map(|job| u32::from(job.granted)).sum::<u32>() > max {
+            // All shares together are no more than that: one job at least is above its own.
             let over = |(job, share): &(&mut Job, &u32)| i64::from(job.granted) - i64::from(**share);
-            let jobs = self.jobs.iter_mut().zip(&shares);
-            let most = if granted > max {
-                // All shares together are no more than that: one job at least is above its own.
-                jobs.max_by_key(over)
-            } else if granted > cap {
-                jobs.filter(|(job, _)| job.granted > job.used()).max_by_key(over)
-            } else {
-                None
-            };
-            let Some((job, _)) = most else { return };
+            let Some((job, _)) = self.jobs.iter_mut().zip(&shares).max_by_key(over) else { return };
             job.granted -= 1;
         }
     }

@@ -351,6 +351,21 @@ fn a_stream_to_be_given_up_is_not_granted_twice() {
 }
 
 #[test]
+fn who_gave_up_a_stream_for_another_keeps_the_rest() {
+    let mut world = World::new(Some(4), 100);
+    world.join(4);
+    world.settle();
+    world.jobs.push(Client { wants: 1, ..Client::default() });
+    world.input(GateInput::Join { job: JobId(1) });
+    world.input(GateInput::Want { job: JobId(1), streams: 1 });
+    let now = world.now;
+    assert_eq!(world.gate.poll_output(now), GateOutput::Limit { job: JobId(0), streams: 3 });
+    world.input(GateInput::Closed { job: JobId(0) });
+    assert_eq!(world.gate.poll_output(now), GateOutput::Limit { job: JobId(1), streams: 1 });
+    assert_eq!(world.gate.poll_output(now), GateOutput::Wait(None));
+}
+
+#[test]
 fn streams_above_a_share_are_taken_only_for_a_job_below_and_where_there_are_most() {
     let mut world = World::new(Some(9), 100);
     world.join(5);

@@ -14,6 +14,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let mut now = Instant::now();
     // The last limit that each job was told; `None` where the same may be said again.
     let mut told = BTreeMap::new();
+    // Attempts and open streams of each job.
+    let mut used = BTreeMap::<JobId, [u32; 2]>::new();
     let operations: Vec<_> = std::iter::from_fn(|| Some([bytes.next()?, bytes.next()?])).collect();
     for [kind, amount] in operations {
         let job = JobId(u64::from(kind >> 4 & 7));
@@ -48,6 +50,7 @@ pub(crate) fn run(bytes: &[u8]) {
             GateInput::Refused { job, .. } => _ = told.get_mut(&job).map(Option::take),
             _ => {}
         }
+        account(&mut used, input);
         let was_full = gate.limit().is_some();
         gate.handle_input(now, input);
         if !was_full && gate.limit().is_some() {
@@ -57,9 +60,30 @@ pub(crate) fn run(bytes: &[u8]) {
             drain(&mut gate, now, &mut told);
             let all: u32 = told.values().flatten().copied().map(u32::from).sum();
             assert!(max.is_none_or(|max| all <= u32::from(max.max(1))), "above the fixed maximum: {gate:?}");
+            let used = |job| used.get(job).map_or(0, |[opening, open]| opening + open);
+            let unused = |(job, told): (_, &Option<u16>)| told.map_or(0, u32::from).saturating_sub(used(job));
+            let unused: u32 = told.iter().map(unused).sum();
+            assert!(gate.limit().is_none() || unused <= 1, "a full server may be asked once: {gate:?}");
         }
     }
     finish(&mut gate, now, told);
+}
+
+/// Keeps account of what the gate has been told, as it does.
+fn account(used: &mut BTreeMap<JobId, [u32; 2]>, input: GateInput) {
+    match input {
+        GateInput::Join { job } => _ = used.entry(job).or_default(),
+        GateInput::Leave { job } => _ = used.remove(&job),
+        GateInput::Opening { job } => _ = used.get_mut(&job).map(|[opening, _]| *opening += 1),
+        GateInput::Opened { job } | GateInput::Refused { job, .. } | GateInput::Failed { job } => {
+            if let Some([opening, open]) = used.get_mut(&job).filter(|[opening, _]| *opening > 0) {
+                *opening -= 1;
+                *open += u32::from(matches!(input, GateInput::Opened { .. }));
+            }
+        }
+        GateInput::Closed { job } => _ = used.get_mut(&job).map(|[_, open]| *open = open.saturating_sub(1)),
+        _ => {}
+    }
 }
 
 fn drain(gate: &mut HostGate, now: Instant, told: &mut BTreeMap<JobId, Option<u16>>) -> Option<Instant> {
