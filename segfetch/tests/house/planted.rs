@@ -28,6 +28,8 @@ fn each_rule_finds_its_offence() {
         ("ftp-proto/src/conn/error.rs", "fn f() { std::time::Instant::now(); }"),
         ("ftp-proto/src/client/a.rs", "use crate::source::X;"),
         ("ftp-proto/src/testing/a.rs", "use crate::wire::Reply;"),
+        ("mms-proto/src/asf/packet.rs", "use crate::wire::Hresult;\n//! Spec: ASF"),
+        ("mms-proto/src/testing/a.rs", "use crate::asf::Header;"),
         ("segfetch/src/plan/a.rs", "fn f() { let now = Instant::now(); }"),
         ("segfetch/src/plan/a.rs", "use crate::engine::Job;"),
         ("segfetch/src/plan/a.rs", "fn f(bytes_left: u64) {}"),

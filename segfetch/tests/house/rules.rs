@@ -34,7 +34,15 @@ const FORBIDDEN: &[Forbidden] = &[
         why: "engine and contract do not know protocols",
     },
     Forbidden {
-        places: &["ftp-proto/src/wire"],
+        places: &["mms-proto/src/asf"],
+        except: &[],
+        modules: &["wire", "conn", "client", "source", "testing"],
+        words: &["tokio", "Instant", "TcpStream", "TcpListener", "UdpSocket"],
+        tests: Tests::Too,
+        why: "the container is a leaf: it knows no protocol",
+    },
+    Forbidden {
+        places: &["ftp-proto/src/wire", "mms-proto/src/wire"],
         except: &[],
         modules: &["conn", "client", "source", "testing"],
         words: &["tokio", "Instant", "TcpStream", "TcpListener", "UdpSocket"],
@@ -42,7 +50,7 @@ const FORBIDDEN: &[Forbidden] = &[
         why: "wire is bytes and values: no machine, no time, no socket",
     },
     Forbidden {
-        places: &["ftp-proto/src/conn"],
+        places: &["ftp-proto/src/conn", "mms-proto/src/conn"],
         except: &[],
         modules: &["client", "source", "testing"],
         words: &["tokio", "TcpStream", "TcpListener", "UdpSocket"],
@@ -50,7 +58,7 @@ const FORBIDDEN: &[Forbidden] = &[
         why: "a machine has no socket and no runtime",
     },
     Forbidden {
-        places: &["ftp-proto/src/client"],
+        places: &["ftp-proto/src/client", "mms-proto/src/client"],
         except: &[],
         modules: &["source", "testing"],
         words: &[],
@@ -58,15 +66,22 @@ const FORBIDDEN: &[Forbidden] = &[
         why: "imports go down only",
     },
     Forbidden {
-        places: &["ftp-proto/src/testing"],
+        places: &["ftp-proto/src/testing", "mms-proto/src/testing"],
         except: &[],
-        modules: &["wire", "conn", "client", "source"],
+        modules: &["asf", "wire", "conn", "client", "source"],
         words: &[],
         tests: Tests::Not,
         why: "a server that shared our codec would share our misreadings",
     },
     Forbidden {
-        places: &["ftp-proto/src/wire", "ftp-proto/src/conn", "segfetch/src/"],
+        places: &[
+            "ftp-proto/src/wire",
+            "ftp-proto/src/conn",
+            "mms-proto/src/asf",
+            "mms-proto/src/wire",
+            "mms-proto/src/conn",
+            "segfetch/src/",
+        ],
         except: &["segfetch/src/engine", "segfetch/src/adapters"],
         modules: &[],
         words: CLOCKS,
@@ -74,9 +89,9 @@ const FORBIDDEN: &[Forbidden] = &[
         why: "now, and chance, are arguments",
     },
     Forbidden {
-        places: &["ftp-proto/src/", "segfetch/src/", "segfetch/source/src/", "examples/src/"],
+        places: &["ftp-proto/src/", "mms-proto/src/", "segfetch/src/", "segfetch/source/src/", "examples/src/"],
         // The date in a new journal, and the years that a listing leaves out.
-        except: &["segfetch/src/engine/run.rs", "ftp-proto/src/testing"],
+        except: &["segfetch/src/engine/run.rs", "ftp-proto/src/testing", "mms-proto/src/testing"],
         modules: &[],
         words: &["SystemTime::now", "UNIX_EPOCH.elapsed"],
         tests: Tests::Not,
@@ -99,7 +114,7 @@ const FORBIDDEN: &[Forbidden] = &[
         why: "storage knows neither plan nor runtime",
     },
     Forbidden {
-        places: &["ftp-proto/src/", "segfetch/src/", "segfetch/source/src/", "examples/src/"],
+        places: &["ftp-proto/src/", "mms-proto/src/", "segfetch/src/", "segfetch/source/src/", "examples/src/"],
         except: &[],
         modules: &[],
         words: &["unsafe", "tokio::fs", "memmap2", "io_uring", "libc::", "pipe::splice", "fn get_"],
@@ -254,7 +269,7 @@ fn too_long(source: &Source) -> Vec<String> {
 const CODECS: &[&str] = &["decode", "encode", "parse"];
 
 fn without_origin(source: &Source) -> Vec<String> {
-    if !source.is_in(&["ftp-proto/src/wire"]) {
+    if !source.is_in(&["ftp-proto/src/wire", "mms-proto/src/wire", "mms-proto/src/asf"]) {
         return Vec::new();
     }
     let lines: Vec<&str> = source.text.lines().collect();
@@ -279,17 +294,28 @@ fn is_origin(line: &str) -> bool {
     line.starts_with("Spec: ") || line.starts_with("Observed: ")
 }
 
-/// Files of `wire` and `conn` with knowledge of the protocol name a source for it at least once. These have none of their own.
+/// Where protocols are known.
+const KNOWING: &[&str] =
+    &["ftp-proto/src/wire/", "ftp-proto/src/conn/", "mms-proto/src/asf/", "mms-proto/src/wire/", "mms-proto/src/conn/"];
+
+/// Files of these places with knowledge of the protocol name a source for it at least once. These have none of their own.
 const NO_KNOWLEDGE: &[&str] = &[
     "ftp-proto/src/wire/mod.rs",
     "ftp-proto/src/wire/text.rs", // how bytes are shown to people
     "ftp-proto/src/conn/mod.rs",
     "ftp-proto/src/conn/error.rs",
     "ftp-proto/src/conn/event.rs",
+    "mms-proto/src/asf/mod.rs",
+    "mms-proto/src/asf/error.rs",
+    "mms-proto/src/wire/mod.rs",
+    "mms-proto/src/wire/error.rs",
+    "mms-proto/src/conn/mod.rs",
+    "mms-proto/src/conn/error.rs",
+    "mms-proto/src/conn/event.rs",
 ];
 
 fn without_any_origin(source: &Source) -> Vec<String> {
-    let here = source.is_in(&["ftp-proto/src/wire/", "ftp-proto/src/conn/"]) && source.tests_from > 0;
+    let here = source.is_in(KNOWING) && source.tests_from > 0;
     let said = source.text.lines().any(|line| is_origin(line.trim_start_matches(['/', '!', ' '])));
     if !here || said || NO_KNOWLEDGE.contains(&source.path.as_str()) {
         return Vec::new();
@@ -300,7 +326,7 @@ fn without_any_origin(source: &Source) -> Vec<String> {
 /// Where a peer chooses the bytes, the lints that forbid to trust them are on.
 fn trusting(source: &Source) -> Vec<String> {
     const LINTS: &[&str] = &["indexing_slicing", "unwrap_used", "expect_used", "panic", "as_conversions"];
-    if !["ftp-proto/src/wire/mod.rs", "ftp-proto/src/conn/mod.rs"].contains(&source.path.as_str()) {
+    if !KNOWING.iter().any(|place| source.path == format!("{place}mod.rs")) {
         return Vec::new();
     }
     let missing = LINTS.iter().filter(|lint| !is_named(&source.code.replace('\n', " "), &format!("clippy::{lint}")));
