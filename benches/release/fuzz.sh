@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fuzz.sh [SECONDS [TARGET...]]     Release tier, by hand: every fuzz target of both crates for SECONDS (600) each, one after the other.
+# fuzz.sh [SECONDS [TARGET...]]     Release tier, by hand: every fuzz target of all crates for SECONDS (600) each, one after the other.
 #
 # Needs cargo-fuzz (cargo install cargo-fuzz) and any toolchain. Each run begins from the committed corpus and grows a copy of it, so the
 # tree stays as it is. A crash, a hang (20 s) or more than 2 GiB of memory stops that target; its input stays in */fuzz/artifacts/TARGET/,
@@ -13,7 +13,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 ran=0 found=0
 
-for crate in ftp-proto segfetch; do
+for crate in ftp-proto mms-proto segfetch; do
   for source in "$crate"/fuzz/fuzz_targets/*.rs; do
     target=$(basename "$source" .rs)
     [[ $wanted == "  " || $wanted == *" $target "* ]] || continue

@@ -1,0 +1,3 @@
+//! Tests against programs that nobody here wrote. They must be installed.
+
+mod asf;

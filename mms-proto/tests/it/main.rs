@@ -1,0 +1,3 @@
+//! All tests that need no server, in one binary.
+
+mod asf;
