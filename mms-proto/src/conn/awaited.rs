@@ -28,6 +28,8 @@ pub enum Awaited {
     Packet,
     /// The end of a stream that was stopped.
     Stopped,
+    /// ReportStreamChange, after the end of a content that another one follows.
+    Change,
     /// The status and the header lines of an HTTP answer.
     Response,
     /// Nothing: the session is idle.
@@ -48,6 +50,7 @@ impl Awaited {
             Self::FirstPacket => "the first packet",
             Self::Packet => "a packet",
             Self::Stopped => "the end of the stream",
+            Self::Change => "the next content",
             Self::Response => "the HTTP response",
             Self::Nothing => "nothing",
         }

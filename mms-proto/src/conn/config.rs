@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Who we say that we are. Servers decide by it what they send.
 ///
-/// Spec: MMSP 2.2.4.2, WMSP 2.2.1.10
+/// Spec: MMSP 2.2.4.2, WMSP 2.2.1.8
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Identity {
@@ -59,24 +59,4 @@ impl Default for Limits {
     fn default() -> Self {
         Self { header_len: 1 << 20, stale: 16 << 20, challenges: 6 }
     }
-}
-
-/// Whether a stream is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Thinning {
-    /// All of it.
-    None,
-    /// Its key frames only.
-    KeyFrames,
-    /// Nothing of it.
-    Off,
-}
-
-/// One stream of the file, and whether it is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StreamChoice {
-    /// Its number in the header, 1 to 127.
-    pub stream: u8,
-    /// How much of it.
-    pub thinning: Thinning,
 }

@@ -77,6 +77,8 @@ pub enum Event {
     Changed,
     /// The server says to look elsewhere: a URL as it stands there.
     Redirected(String),
+    /// The server wants to be asked through an HTTP proxy: its URL as it stands there.
+    UseProxy(String),
     /// The server will not.
     Refused(Refusal),
 }
@@ -93,6 +95,7 @@ impl fmt::Debug for Event {
             Self::Stopped => f.write_str("Stopped"),
             Self::Changed => f.write_str("Changed"),
             Self::Redirected(url) => write!(f, "Redirected({url:?})"),
+            Self::UseProxy(url) => write!(f, "UseProxy({url:?})"),
             Self::Refused(refusal) => write!(f, "Refused({refusal:?})"),
         }
     }

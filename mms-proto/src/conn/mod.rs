@@ -10,8 +10,11 @@ mod awaited;
 mod config;
 mod error;
 mod event;
+pub mod mmsh;
+pub mod mmst;
 
+pub use crate::wire::{StreamChoice, Thinning};
 pub use awaited::Awaited;
-pub use config::{Identity, Limits, StreamChoice, Thinning, Waits};
+pub use config::{Identity, Limits, Waits};
 pub use error::Error;
 pub use event::{Challenge, Challenger, Event, Facts, Input, Offer, Output, Packet, Refusal};

@@ -1,3 +1,4 @@
 //! Tests against programs that nobody here wrote. They must be installed.
 
 mod asf;
+mod mmsh;

@@ -1,0 +1,192 @@
+//! Datagrams in order again: a loss is a hole, and not a shift.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::conn::Packet;
+use crate::wire::{DataHeader, DataPacket};
+
+/// Packets that wait for one before them.
+const MAX_HELD: usize = 512;
+/// The same, in bytes.
+const MAX_HELD_LEN: usize = 4 << 20;
+/// Numbers that did not come.
+const MAX_MISSING: usize = 1024;
+/// Before it is asked for, a datagram may have been overtaken only.
+const OVERTAKEN: Duration = Duration::from_millis(50);
+/// Between one request and the next for the same.
+const AGAIN: Duration = Duration::from_millis(300);
+const MAX_REQUESTS: u8 = 3;
+/// When a hole is given up.
+const GIVE_UP: Duration = Duration::from_millis(1000);
+/// A first stream whose first number is higher begins there: numbers need not begin with 0.
+const MAX_FIRST_GAP: u8 = 32;
+
+/// The packets of one stream that came as datagrams.
+///
+/// Where a packet belongs its LocationId says, and that alone orders them. Whether something is missing between two of
+/// them AFFlags say: the low 8 bits of a number that counts what the server has sent, through all streams of a session.
+/// A packet with a later LocationId has a later number, which is how 8 bits become 32. Packets that follow one another
+/// in the file have nothing between them, whatever their numbers are.
+///
+/// Spec: MMSP 2.2.2, 2.2.5. Observed: servers leave out the number 0xFF where a stream ended with 0xFE before (examples
+/// of WMSP), or never count at all (VLC)
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// The packet that was asked for.
+    from: u32,
+    /// The packet to be told next; `None` before the first.
+    next: Option<u32>,
+    /// The last packet that came.
+    last: Option<u32>,
+    /// The last number.
+    top: Option<u32>,
+    held: BTreeMap<u32, Held>,
+    held_len: usize,
+    missing: BTreeSet<u32>,
+    hole: Option<Hole>,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// `None` if the server does not count.
+    sequence: Option<u32>,
+    data: Bytes,
+}
+
+/// What is before the first packet that is held.
+#[derive(Debug)]
+struct Hole {
+    since: Instant,
+    ask_at: Instant,
+    requests: u8,
+}
+
+impl Slots {
+    /// For a stream from packet `from` on, after one that ended with the number `top`.
+    pub(super) fn new(from: u32, top: Option<u32>) -> Self {
+        Self {
+            from,
+            next: None,
+            last: None,
+            top,
+            held: BTreeMap::new(),
+            held_len: 0,
+            missing: BTreeSet::new(),
+            hole: None,
+        }
+    }
+
+    /// The last number, for the next stream.
+    pub(super) fn top(&self) -> Option<u32> {
+        self.top
+    }
+
+    /// Whether the last of `packets` has been told, so that nothing can follow.
+    pub(super) fn is_complete(&self, packets: Option<u64>) -> bool {
+        let last = self.next.is_some_and(|next| packets.is_some_and(|packets| u64::from(next) >= packets));
+        last && self.held.is_empty()
+    }
+
+    /// Takes a packet of this stream in.
+    pub(super) fn insert(&mut self, packet: DataPacket) {
+        let location = packet.header.location;
+        if self.next.is_some_and(|next| location < next) || self.held.contains_key(&location) {
+            return;
+        }
+        let sequence = match self.last {
+            Some(last) if location < last => self.older(&packet.header),
+            _ => self.newer(&packet.header),
+        };
+        self.held_len = self.held_len.saturating_add(packet.payload.len());
+        self.held.insert(location, Held { sequence, data: packet.payload });
+    }
+
+    /// The number of a packet behind all others.
+    fn newer(&mut self, header: &DataHeader) -> Option<u32> {
+        let last = self.last.replace(header.location);
+        let Some(top) = self.top else {
+            let sequence = u32::from(header.flags);
+            if header.location != self.from && header.flags <= MAX_FIRST_GAP {
+                self.missing.extend(0..sequence);
+            }
+            self.top = Some(sequence);
+            return self.top;
+        };
+        let [low, ..] = top.to_le_bytes();
+        let ahead = header.flags.wrapping_sub(low);
+        let sequence = top.checked_add(u32::from(ahead)).filter(|_| ahead != 0)?;
+        let left_out = last.is_none() && low == 0xFE && header.flags == 0;
+        let follows = match last {
+            Some(last) => header.location.checked_sub(1) == Some(last),
+            None => header.location == self.from,
+        };
+        if !follows && !left_out {
+            self.missing.extend(top.saturating_add(1)..sequence);
+        }
+        self.top = Some(sequence);
+        self.top
+    }
+
+    /// The number of a packet before the last one, counted back from the next packet that is there.
+    fn older(&mut self, header: &DataHeader) -> Option<u32> {
+        let (_, later) = self.held.range(header.location..).next()?;
+        let later = later.sequence?;
+        let [low, ..] = later.to_le_bytes();
+        let sequence = later.checked_sub(u32::from(low.wrapping_sub(header.flags)))?;
+        self.missing.remove(&sequence);
+        Some(sequence)
+    }
+
+    /// The next packet, if nothing that could still come is before it.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Packet> {
+        let (&location, held) = self.held.first_key_value()?;
+        let begins = self.next.unwrap_or(self.from) == location;
+        let counted = held.sequence.is_some_and(|sequence| self.missing.first().is_none_or(|first| *first > sequence));
+        if !begins && !counted && !self.is_given_up(now) {
+            return None;
+        }
+        let held = self.held.remove(&location)?;
+        self.held_len = self.held_len.saturating_sub(held.data.len());
+        if let Some(sequence) = held.sequence {
+            self.missing = self.missing.split_off(&sequence);
+        }
+        self.next = location.checked_add(1).or(Some(location));
+        self.hole = None;
+        Some(Packet { location, data: held.data })
+    }
+
+    /// Takes what is there, whatever is missing.
+    pub(super) fn pop_anyway(&mut self) -> Option<Packet> {
+        let (location, held) = self.held.pop_first()?;
+        self.held_len = self.held_len.saturating_sub(held.data.len());
+        self.next = location.checked_add(1).or(Some(location));
+        Some(Packet { location, data: held.data })
+    }
+
+    fn is_given_up(&mut self, now: Instant) -> bool {
+        let full = self.held.len() > MAX_HELD || self.held_len > MAX_HELD_LEN || self.missing.len() > MAX_MISSING;
+        let hole = self.hole.get_or_insert(Hole { since: now, ask_at: now + OVERTAKEN, requests: 0 });
+        full || now >= hole.since + GIVE_UP
+    }
+
+    /// The numbers to be asked for now.
+    pub(super) fn ask(&mut self, now: Instant) -> Vec<u32> {
+        let Some(hole) = &mut self.hole else { return Vec::new() };
+        if now < hole.ask_at || hole.requests >= MAX_REQUESTS {
+            return Vec::new();
+        }
+        hole.requests = hole.requests.saturating_add(1);
+        hole.ask_at = now + AGAIN;
+        self.missing.iter().copied().collect()
+    }
+
+    /// When [`pop`](Self::pop) and [`ask`](Self::ask) have something to say even if nothing comes.
+    pub(super) fn timer(&self) -> Option<Instant> {
+        let hole = self.hole.as_ref()?;
+        let asks = hole.requests < MAX_REQUESTS && !self.missing.is_empty();
+        Some((hole.since + GIVE_UP).min(if asks { hole.ask_at } else { hole.since + GIVE_UP }))
+    }
+}
