@@ -186,6 +186,13 @@ impl Url {
         let decoded = percent_decode_str(path).decode_utf8().ok()?;
         Some(format!("{decoded}{query}"))
     }
+
+    /// The last part of the path, decoded, without the query; `None` if the path ends with `/`.
+    pub fn name(&self) -> Option<Vec<u8>> {
+        let (path, _) = split_query(&self.written);
+        let name = path.rsplit('/').next().filter(|name| !name.is_empty())?;
+        Some(percent_decode_str(name).collect())
+    }
 }
 
 impl FromStr for Url {

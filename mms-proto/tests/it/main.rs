@@ -1,6 +1,7 @@
 //! All tests that need no server, in one binary.
 
 mod asf;
+mod client;
 mod conn;
 mod corpus;
 mod wire;

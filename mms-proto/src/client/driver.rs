@@ -1,0 +1,194 @@
+//! A machine on its connection.
+
+use std::fmt;
+use std::io;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+use tokio::time::sleep_until;
+
+use super::connector::Io;
+use crate::conn::{self, Event, Input, Output, mmsh, mmst};
+
+/// Room for bytes that are read at once. What a machine leaves over is less than one message.
+const ROOM: usize = 128 << 10;
+
+/// Largest datagram.
+const DATAGRAM: usize = 1 << 16;
+
+/// What both machines are to a driver.
+pub(super) trait Machine: fmt::Debug + Send {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), conn::Error>;
+    fn poll_output(&mut self) -> Output;
+}
+
+impl Machine for mmst::Connection {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), conn::Error> {
+        self.handle_input(now, input)
+    }
+    fn poll_output(&mut self) -> Output {
+        self.poll_output()
+    }
+}
+
+impl Machine for mmsh::Connection {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), conn::Error> {
+        self.handle_input(now, input)
+    }
+    fn poll_output(&mut self) -> Output {
+        self.poll_output()
+    }
+}
+
+/// Why a connection is of no more use.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The dialogue broke.
+    #[error(transparent)]
+    Dialogue(#[from] conn::Error),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(io::ErrorKind),
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.kind())
+    }
+}
+
+/// A machine, its connection and what is under way between them. All state is here, so every call may be dropped.
+pub(super) struct Driver<M> {
+    pub(super) machine: M,
+    io: Box<dyn Io>,
+    datagrams: Option<UdpSocket>,
+    received: BytesMut,
+    to_send: Bytes,
+    /// What is told when the machine has told everything else.
+    failed: Option<ConnectionError>,
+}
+
+impl<M: fmt::Debug> fmt::Debug for Driver<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("machine", &self.machine).finish_non_exhaustive()
+    }
+}
+
+impl<M: Machine> Driver<M> {
+    pub(super) fn new(machine: M, io: Box<dyn Io>, datagrams: Option<UdpSocket>) -> Self {
+        Self { machine, io, datagrams, received: BytesMut::new(), to_send: Bytes::new(), failed: None }
+    }
+
+    /// Moves bytes until the machine has something to tell. What it wants to say goes out first: an answer to a ping must not
+    /// wait for a slow caller.
+    pub(super) async fn event(&mut self) -> Result<Event, ConnectionError> {
+        loop {
+            if let Some(event) = self.event_unless(|_| false).await? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// The same, or `None` as soon as the machine has nothing more to tell and is as it should be.
+    pub(super) async fn event_unless(&mut self, done: impl Fn(&M) -> bool) -> Result<Option<Event>, ConnectionError> {
+        loop {
+            if let Err(error) = self.send().await {
+                self.failed.get_or_insert(error.into());
+                self.to_send.clear();
+            }
+            match self.machine.poll_output() {
+                Output::Transmit(bytes) => self.to_send = bytes,
+                // A request for what was lost may get lost.
+                Output::SendDatagram(bytes) => _ = self.datagrams.as_ref().map(|socket| socket.try_send(&bytes)),
+                Output::Event(event) => return Ok(Some(event)),
+                Output::Close => {
+                    self.failed.get_or_insert_with(gone);
+                }
+                Output::Wait(deadline) => match &self.failed {
+                    Some(error) => return Err(error.clone()),
+                    None if done(&self.machine) => return Ok(None),
+                    None => self.wait(deadline).await,
+                },
+            }
+        }
+    }
+
+    /// Says what there is to say, and nothing else: on the way out.
+    pub(super) async fn finish(&mut self) {
+        while let Output::Transmit(bytes) = self.machine.poll_output() {
+            self.to_send = bytes;
+            if self.send().await.is_err() {
+                return;
+            }
+        }
+        let _ = self.io.shutdown().await;
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        if self.to_send.is_empty() {
+            return Ok(());
+        }
+        while !self.to_send.is_empty() {
+            match self.io.write(&self.to_send).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => self.to_send.advance(written),
+            }
+        }
+        self.io.flush().await
+    }
+
+    /// Until something comes, or the deadline has.
+    async fn wait(&mut self, deadline: Option<Instant>) {
+        self.received.reserve(ROOM);
+        let due = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let step = tokio::select! {
+            biased;
+            datagram = receive(self.datagrams.as_ref()) => Step::Datagram(datagram),
+            read = self.io.read_buf(&mut self.received) => Step::Read(read),
+            () = due => Step::Due,
+        };
+        let input = match &step {
+            Step::Due => Input::Timeout,
+            Step::Datagram(bytes) => Input::Datagram(bytes),
+            Step::Read(Ok(0) | Err(_)) => Input::Closed,
+            Step::Read(Ok(_)) => Input::Received(&mut self.received),
+        };
+        if let Err(error) = self.machine.handle_input(Instant::now(), input) {
+            self.failed = Some(match (step, error) {
+                (Step::Read(Err(broken)), conn::Error::Closed(_)) => broken.into(),
+                (_, error) => error.into(),
+            });
+        }
+    }
+}
+
+enum Step {
+    Read(io::Result<usize>),
+    Datagram(BytesMut),
+    Due,
+}
+
+async fn receive(socket: Option<&UdpSocket>) -> BytesMut {
+    let Some(socket) = socket else { return std::future::pending().await };
+    loop {
+        let mut datagram = BytesMut::with_capacity(DATAGRAM);
+        // An error tells of a datagram of ours that nobody took.
+        if socket.recv_buf(&mut datagram).await.is_ok() {
+            return datagram;
+        }
+    }
+}
+
+/// A connection that is not to be used any more.
+pub(super) fn gone() -> ConnectionError {
+    conn::Error::Closed(conn::Awaited::Nothing).into()
+}

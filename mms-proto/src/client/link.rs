@@ -1,0 +1,333 @@
+//! A connection of either kind, up to the header and from a packet on.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use super::auth::AuthContext;
+use super::config::{Config, Transport};
+use super::connector::{Connected, Target};
+use super::driver::Driver;
+use super::{OpenError, Presentation};
+use crate::conn::mmsh::{self, Ask};
+use crate::conn::mmst::{self, Funnel};
+use crate::conn::{Awaited, Challenge, Challenger, Event, Facts, Refusal};
+use crate::wire::{Scheme, Secret, Url, playlist};
+
+/// What a link can be told to do, and what it tells.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// One connection for everything.
+    Mmst(Box<Driver<mmst::Connection>>),
+    /// One for each request; there is one while packets come.
+    Mmsh { asked: Option<Box<Driver<mmsh::Connection>>>, known: Known },
+}
+
+/// What later requests of MMSH begin with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    authorization: Option<Secret>,
+    proxy_authorization: Option<Secret>,
+    /// Told by a server that wants to be asked through it.
+    proxy: Option<Target>,
+}
+
+/// What became of the attempt to open a file.
+pub(super) enum Found {
+    /// It is here.
+    Here { link: Link, facts: Facts, header: Bytes },
+    /// It is elsewhere.
+    There(Url),
+}
+
+/// Port where a URL names none.
+///
+/// Spec: MMSP 2.1, WMSP 2.1
+fn default_port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Mmst | Transport::Mmsu => 1755,
+        Transport::Mmsh => 80,
+    }
+}
+
+/// Opens a file in one way, up to its header.
+pub(super) async fn open(config: &Config, transport: Transport, url: &Url) -> Result<Found, OpenError> {
+    match transport {
+        Transport::Mmst | Transport::Mmsu => open_mmst(config, transport, url).await,
+        Transport::Mmsh => {
+            let mut known = Known::default();
+            let (facts, header) = match request(config, url, &mut known, &Ask::Describe).await? {
+                Answer::Media { facts, header, .. } => (facts, header),
+                Answer::Elsewhere(url) => return Ok(Found::There(url)),
+            };
+            Ok(Found::Here { link: Link::Mmsh { asked: None, known }, facts, header })
+        }
+    }
+}
+
+async fn open_mmst(config: &Config, transport: Transport, url: &Url) -> Result<Found, OpenError> {
+    let connected = connect(config, target(url, transport)).await?;
+    let datagrams = match transport {
+        Transport::Mmsu => datagrams(connected.addresses).await.map_err(|error| OpenError::Connection(error.into()))?,
+        _ => None,
+    };
+    let name = url.file_name().ok_or_else(|| OpenError::Name("the name of the file is no Unicode".to_owned()))?;
+    let machine = mmst::Config::new(&config.identity(), &url.authority(), &name);
+    let mut machine = machine.map_err(|error| OpenError::Name(error.to_string()))?;
+    machine = machine.with_waits(config.waits).with_limits(config.limits);
+    if let Some(port) = datagrams.as_ref().and_then(|socket| socket.local_addr().ok()).map(|address| address.port()) {
+        machine = machine.with_funnel(Funnel::Udp { port });
+    }
+    if let Some(acceleration) = config.acceleration {
+        machine = machine.with_acceleration(acceleration);
+    }
+    let machine = mmst::Connection::new(Instant::now(), machine);
+    let mut driver = Box::new(Driver::new(machine, connected.io, datagrams));
+    let (mut facts, mut legs) = (Facts::default(), 0);
+    loop {
+        match driver.event().await? {
+            Event::Opened(told) => facts = told,
+            Event::Header(header) => return Ok(Found::Here { link: Link::Mmst(driver), facts, header }),
+            Event::Challenged(challenge) => {
+                let answer = answer(config, transport, url, &challenge, legs)?;
+                legs += 1;
+                let answered = driver.machine.authenticate(Instant::now(), answer);
+                answered.map_err(|error| OpenError::Connection(error.into()))?;
+            }
+            Event::Redirected(there) => return elsewhere(url, &there).map(Found::There),
+            // Packets on the connection are slower to lose and as good.
+            Event::Refused(Refusal::Mms { awaiting: Awaited::ConnectedFunnel, .. }) if transport == Transport::Mmsu => {
+                let again = driver.machine.retry_funnel(Instant::now(), Funnel::Tcp);
+                again.map_err(|error| OpenError::Connection(error.into()))?;
+            }
+            Event::Refused(refusal) => return Err(refused(refusal)),
+            _ => {}
+        }
+    }
+}
+
+/// What an HTTP server answers.
+pub(super) enum Answer {
+    /// Media, and the connection that goes on with its packets if they were asked for.
+    Media { driver: Box<Driver<mmsh::Connection>>, facts: Facts, header: Bytes },
+    /// A redirect, or a playlist.
+    Elsewhere(Url),
+}
+
+/// Asks by HTTP, again where the server wants to know who we are or wants a proxy between.
+pub(super) async fn request(config: &Config, url: &Url, known: &mut Known, ask: &Ask) -> Result<Answer, OpenError> {
+    let mut legs = 0;
+    let mut proxies = 0;
+    'connection: loop {
+        let proxy = known.proxy.as_ref().or(config.proxy.as_ref());
+        let target = proxy.cloned().unwrap_or_else(|| target(url, Transport::Mmsh));
+        let mut machine = mmsh::Config::new(url.clone(), config.identity());
+        machine.waits = config.waits;
+        machine.limits = config.limits;
+        machine.to_proxy = proxy.is_some();
+        machine.authorization = known.authorization.clone();
+        machine.proxy_authorization = known.proxy_authorization.clone();
+        let connected = connect(config, target).await?;
+        let machine = mmsh::Connection::new(Instant::now(), machine, ask.clone());
+        let machine = machine.map_err(|error| OpenError::Connection(error.into()))?;
+        let mut driver = Box::new(Driver::new(machine, connected.io, None));
+        let mut facts = Facts::default();
+        loop {
+            match driver.event().await? {
+                Event::Opened(told) => facts = told,
+                Event::Header(header) => return Ok(Answer::Media { driver, facts, header }),
+                Event::Challenged(challenge) => {
+                    let value = answer(config, Transport::Mmsh, url, &challenge, legs)?;
+                    legs += 1;
+                    let text = String::from_utf8(value.into()).ok().and_then(|text| Secret::new(text).ok());
+                    let value = text.ok_or_else(|| denied(&challenge))?;
+                    match challenge.from {
+                        Challenger::Server => known.authorization = Some(value.clone()),
+                        Challenger::Proxy => known.proxy_authorization = Some(value.clone()),
+                    }
+                    if !driver.machine.is_answerable() {
+                        continue 'connection;
+                    }
+                    let answered = driver.machine.authenticate(Instant::now(), value);
+                    answered.map_err(|error| OpenError::Connection(error.into()))?;
+                }
+                Event::UseProxy(there) if proxies == 0 => {
+                    let proxy = Url::parse(&there).map_err(|_| OpenError::Elsewhere(there))?;
+                    known.proxy = Some(self::target(&proxy, Transport::Mmsh));
+                    proxies += 1;
+                    continue 'connection;
+                }
+                Event::UseProxy(there) => return Err(OpenError::Elsewhere(there)),
+                Event::Redirected(there) => return elsewhere(url, &there).map(Answer::Elsewhere),
+                Event::Refused(Refusal::NotMms { content_type, body }) => {
+                    return match playlist(&body).ok().and_then(|urls| urls.into_iter().next()) {
+                        Some(there) => elsewhere(url, &there).map(Answer::Elsewhere),
+                        None => Err(OpenError::Refused(Refusal::NotMms { content_type, body })),
+                    };
+                }
+                Event::Refused(refusal) => return Err(refused(refusal)),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Asks for the packets from `from` on. Whether it is they that come, the packets tell.
+    pub(super) async fn play(
+        &mut self,
+        config: &Config,
+        presentation: &Presentation,
+        from: u32,
+        form: Form,
+    ) -> Result<(), OpenError> {
+        match self {
+            Self::Mmst(driver) => {
+                let form = if form == Form::Second { mmst::SeekForm::Spec } else { mmst::SeekForm::Wild };
+                let failed = |error: crate::conn::Error| OpenError::Connection(error.into());
+                driver.machine.select(Instant::now(), &presentation.streams).map_err(failed)?;
+                while let Some(event) = driver.event_unless(mmst::Connection::is_ready).await? {
+                    if let Event::Refused(refusal) = event {
+                        return Err(refused(refusal));
+                    }
+                }
+                driver.machine.play(Instant::now(), from, form).map_err(failed)
+            }
+            Self::Mmsh { asked, known } => {
+                *asked = None;
+                let form = match form {
+                    Form::First => mmsh::SeekForm::Both,
+                    Form::Second => mmsh::SeekForm::OffsetOnly,
+                    Form::Third => mmsh::SeekForm::PacketOnly,
+                };
+                let stream_offset = presentation.header.packet_offset(from.into());
+                let ask = Ask::Play { from, stream_offset, streams: presentation.streams.clone(), form };
+                match request(config, &presentation.url, known, &ask).await? {
+                    Answer::Media { driver, header, .. } => {
+                        if !presentation.is_live()
+                            && header.get(..presentation.raw_header.len()) != Some(&presentation.raw_header[..])
+                        {
+                            return Err(OpenError::Changed("it has another header"));
+                        }
+                        *asked = Some(driver);
+                        Ok(())
+                    }
+                    Answer::Elsewhere(url) => Err(OpenError::Elsewhere(url.to_string())),
+                }
+            }
+        }
+    }
+
+    pub(super) async fn event(&mut self) -> Result<Event, super::ConnectionError> {
+        match self {
+            Self::Mmst(driver) => driver.event().await,
+            Self::Mmsh { asked: Some(driver), .. } => driver.event().await,
+            Self::Mmsh { asked: None, .. } => {
+                Err(super::ConnectionError::Dialogue(crate::conn::Error::Misuse("nothing was asked for")))
+            }
+        }
+    }
+
+    /// Ends what was asked for, so that something else can be. False if the link is of no more use.
+    pub(super) async fn stop(&mut self) -> bool {
+        match self {
+            Self::Mmst(driver) => {
+                if driver.machine.is_streaming() && driver.machine.stop(Instant::now()).is_err() {
+                    return false;
+                }
+                loop {
+                    match driver.event_unless(mmst::Connection::is_ready).await {
+                        Ok(Some(_)) => {}
+                        Ok(None) => return true,
+                        Err(_) => return false,
+                    }
+                }
+            }
+            Self::Mmsh { asked, .. } => {
+                *asked = None;
+                true
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(&mut self) {
+        if let Self::Mmst(driver) = self {
+            driver.machine.close(Instant::now());
+            driver.finish().await;
+        }
+    }
+
+    /// Ways to say where to begin, the most usual first.
+    pub(super) fn forms(&self) -> &'static [Form] {
+        match self {
+            Self::Mmst(_) => &[Form::First, Form::Second],
+            Self::Mmsh { .. } => &[Form::First, Form::Second, Form::Third],
+        }
+    }
+}
+
+/// One of the ways to say where to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    #[default]
+    First,
+    Second,
+    Third,
+}
+
+fn target(url: &Url, transport: Transport) -> Target {
+    Target { host: url.host().unbracketed(), port: url.port().unwrap_or(default_port(transport)) }
+}
+
+async fn connect(config: &Config, target: Target) -> Result<Connected, OpenError> {
+    let text = target.to_string();
+    match timeout(config.connect, config.connector.connect(target)).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(OpenError::ConnectTimedOut { target: text, within: config.connect }),
+    }
+}
+
+/// A socket that hears the server alone, and sends to the port that the connection goes to.
+///
+/// Spec: MMSP 2.1
+async fn datagrams(addresses: Option<(SocketAddr, SocketAddr)>) -> std::io::Result<Option<UdpSocket>> {
+    let Some((ours, theirs)) = addresses else { return Ok(None) };
+    let socket = UdpSocket::bind((ours.ip(), 0)).await?;
+    socket.connect(theirs).await?;
+    Ok(Some(socket))
+}
+
+fn answer(
+    config: &Config,
+    transport: Transport,
+    url: &Url,
+    challenge: &Challenge,
+    legs: u8,
+) -> Result<Bytes, OpenError> {
+    if legs >= config.limits.challenges {
+        return Err(denied(challenge));
+    }
+    let (host, target) = (url.host().unbracketed(), url.target());
+    let context = AuthContext { transport, host: &host, target: &target, legs };
+    let own = config.authenticator_for(url);
+    own.and_then(|who| who.answer(challenge, &context)).ok_or_else(|| denied(challenge))
+}
+
+fn denied(challenge: &Challenge) -> OpenError {
+    let schemes: Vec<&str> = challenge.offers.iter().map(|offer| offer.scheme.as_str()).collect();
+    OpenError::Denied { schemes: schemes.join(", ") }
+}
+
+fn refused(refusal: Refusal) -> OpenError {
+    OpenError::Refused(refusal)
+}
+
+fn elsewhere(url: &Url, there: &str) -> Result<Url, OpenError> {
+    let found = url.join(there).map_err(|_| OpenError::Elsewhere(there.to_owned()))?;
+    // TLS is not spoken here, and a downgrade would be none of ours to decide.
+    if found.scheme() == Scheme::Https { Err(OpenError::Elsewhere(there.to_owned())) } else { Ok(found) }
+}

@@ -1,0 +1,202 @@
+//! The byte-range contract of `segfetch` over MMS: the file that a server sends packet by packet, as bytes.
+//!
+//! ```no_run
+//! use mms_proto::client::{Client, Config};
+//! use mms_proto::source::MmsSource;
+//! use mms_proto::wire::Url;
+//! use segfetch_source::{RangeSource, SourceContext};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let url = Url::parse("mms://media.example.org/talk.wmv")?;
+//! let source = MmsSource::new(Client::new(url, Config::default()));
+//! println!("{:?}", source.probe(&SourceContext::new()).await?.extent);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The file is the header and all packets, each at its place: `header + packets * packet size` bytes. Indexes that the original has
+//! behind its packets are not sent by any server. Padding that a server takes off is put back; [`MmsSource::padding`] says whether
+//! the result is known to be the original's.
+
+mod errors;
+mod reader;
+mod validator;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use segfetch_source::{
+    Access, Cost, ErrorClass, Extent, HostKey, OpenRequest, Opened, Pace, Phase, RangeReader, RangeSource, Sameness,
+    SourceContext, SourceError, SourceInfo,
+};
+
+use crate::asf::Padding;
+use crate::client::{Client, OpenError, Presentation, Session, Transport};
+use reader::MmsReader;
+
+/// One file on one server.
+#[derive(Debug)]
+pub struct MmsSource {
+    client: Client,
+    label: String,
+    findings: Arc<Findings>,
+}
+
+/// What the streams of a file have found out.
+#[derive(Debug)]
+struct Findings(Mutex<Found>);
+
+#[derive(Debug)]
+struct Found {
+    /// The worst of all packets.
+    padding: Padding,
+    seek_refused: bool,
+}
+
+impl Findings {
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, padding: Padding) {
+        if padding != Padding::Full {
+            let mut found = self.lock();
+            found.padding = found.padding.max(padding);
+        }
+    }
+}
+
+impl MmsSource {
+    /// The file that the client is for. Connects to nothing yet.
+    pub fn new(client: Client) -> Self {
+        let label = client.url().to_string();
+        let findings = Findings(Mutex::new(Found { padding: Padding::Full, seek_refused: false }));
+        Self { client, label, findings: Arc::new(findings) }
+    }
+
+    /// The client, which knows more of the file than the contract asks for.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The worst that happened to a packet that was delivered: up to [`Padding::Restored`] the bytes are the original's.
+    pub fn padding(&self) -> Padding {
+        self.findings.lock().padding
+    }
+
+    fn validator(&self, presentation: &Presentation) -> segfetch_source::Validator {
+        validator::of(presentation, self.client.fidelity())
+    }
+
+    fn access(&self, presentation: &Presentation) -> Access {
+        let refused = self.findings.lock().seek_refused;
+        match (presentation.is_live(), presentation.is_seekable() && !refused) {
+            (true, _) => Access::Sequential,
+            (false, true) => Access::Random,
+            (false, false) => Access::FromStartOnly,
+        }
+    }
+
+    /// Whether the file is still the one that is wanted, and where in it the stream begins: the opening, what of the header belongs
+    /// to it, and the first packet.
+    fn begin(&self, request: &OpenRequest, film: &Presentation) -> Result<(Opened, Bytes, u64), SourceError> {
+        let now = self.validator(film);
+        if request.expect.as_ref().is_some_and(|stored| self.compare(stored, &now) == Sameness::Different) {
+            return Err(SourceError::new(ErrorClass::Changed, Phase::Open, "it has another header"));
+        }
+        let refused = |message: String| SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, message);
+        let start = request.start;
+        if let Some(len) = film.file_len()
+            && start > len
+        {
+            return Err(refused(format!("byte {start} lies behind the end of the file ({len} bytes)")));
+        }
+        let extent = extent(film);
+        let header_len = film.header.data_offset;
+        if start < header_len {
+            let from = usize::try_from(start).unwrap_or(usize::MAX).min(film.raw_header.len());
+            let opened = Opened::at(start).with_extent(extent).with_validator(now);
+            return Ok((opened, film.raw_header.slice(from..), 0));
+        }
+        if film.is_live() {
+            return Err(refused("a live stream has one place, and it is not this one".to_owned()));
+        }
+        let size = u64::from(film.packet_size);
+        let packet = (start - header_len) / size;
+        let opened = Opened::at(header_len + packet * size).with_extent(extent).with_validator(now);
+        Ok((opened, Bytes::new(), packet))
+    }
+
+    /// Plays from a packet, on a session at rest if there is one: that may have died meanwhile.
+    async fn play(&self, session: &mut Session, rested: bool, from: u32) -> Result<(), OpenError> {
+        let outcome = session.play(from).await;
+        match outcome {
+            Err(OpenError::Connection(_)) if rested => {
+                *session = self.client.open_anew().await?;
+                session.play(from).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+fn extent(film: &Presentation) -> Extent {
+    match film.file_len() {
+        Some(len) => Extent::Known(len),
+        None if film.is_live() => Extent::Growing,
+        None => Extent::Unknown,
+    }
+}
+
+#[async_trait]
+impl RangeSource for MmsSource {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn host(&self) -> Option<HostKey> {
+        Some(HostKey::new(format!("mms {}", self.client.url().authority())))
+    }
+
+    async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
+        // What a session at rest was told may be old.
+        let session = self.client.open_anew().await.map_err(|error| errors::of_open(Phase::Probe, error))?;
+        let film = Arc::clone(session.presentation());
+        self.client.give_back(session);
+        let cost = match film.transport {
+            Transport::Mmsh => Cost::new(2, 0, false),
+            Transport::Mmst | Transport::Mmsu => Cost::new(2, 1, true),
+        };
+        let mut info =
+            SourceInfo::new(extent(&film), self.access(&film)).with_validator(self.validator(&film)).with_cost(cost);
+        if let Some(bytes_per_second) = film.bytes_per_second() {
+            info = info.with_pace(Pace::RealTime { bytes_per_second });
+        }
+        if let Some(name) = self.client.url().name() {
+            info = info.with_name(name);
+        }
+        Ok(info)
+    }
+
+    async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        let of_open = |error| errors::of_open(Phase::Open, error);
+        let rested = self.client.has_idle();
+        let mut session = self.client.open().await.map_err(of_open)?;
+        let (opened, rest, packet) = self.begin(&request, session.presentation())?;
+        let film = Arc::clone(session.presentation());
+        if film.packets() != Some(packet) {
+            let beyond = || SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, "no packet has this number");
+            let from = u32::try_from(packet).map_err(|_| beyond())?;
+            if let Err(error) = self.play(&mut session, rested, from).await {
+                if matches!(error, OpenError::SeekNotHonoured { .. }) {
+                    self.findings.lock().seek_refused = true;
+                }
+                return Err(of_open(error));
+            }
+            // It may be another session by now, and another file.
+            self.begin(&request, session.presentation())?;
+        }
+        Ok(Box::new(MmsReader::new(opened, self.client.clone(), Arc::clone(&self.findings), session, rest)))
+    }
+}

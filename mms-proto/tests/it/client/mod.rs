@@ -1,0 +1,3 @@
+//! The async client against the embedded server.
+
+mod reading;
