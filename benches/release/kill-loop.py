@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""kill-loop.py CLIENT... [--kills N] [--http]     Release tier, by hand, as root: downloads that are killed again and again.
+"""kill-loop.py CLIENT... [--kills N] [--http | --mms SCHEME]     Release tier, by hand, as root: downloads that are killed again and again.
 
 Each client fetches a file from a vsftpd, or nginx, that delivers 10 MB/s in all. It gets SIGKILL after a uniform 0.2 to 4 s and the same command
 is run again, until the file is there; it is compared with the original, removed, and the next one begins; N kills in all, and the last
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-from lab import Nginx, Vsftpd, markdown, same, start, write_file
+from lab import Mms, Nginx, Vsftpd, markdown, same, start, write_file
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("client", nargs="+")
@@ -27,6 +27,7 @@ parser.add_argument("--rate", type=int, default=10_000_000, help="bytes per seco
 parser.add_argument("-n", "--connections", type=int, default=4)
 parser.add_argument("--seed", type=int, default=1)
 parser.add_argument("--http", action="store_true", help="from nginx instead of vsftpd")
+parser.add_argument("--mms", metavar="SCHEME", help="from the embedded server of mms-proto, over mmst, mmsh or mmsu; segfetch alone")
 parser.add_argument("--parallel", action="store_true")
 parser.add_argument("--folder", help="where files are written (default: a temporary directory)")
 o = parser.parse_args()
@@ -37,7 +38,12 @@ MOST_FAILURES = 3  # runs in a row that end with an error before a person remove
 def torment(client, original, folder):
     """One row of the table."""
     os.makedirs(folder)
-    server = (Nginx if o.http else Vsftpd)(os.path.dirname(original), o.rate // o.connections)
+    length = o.length
+    if o.mms:
+        server = Mms(o.mms, "--mib", str(o.length >> 20), "--rate", str(o.rate // o.connections), "--served", original)
+        length = os.path.getsize(original)
+    else:
+        server = (Nginx if o.http else Vsftpd)(os.path.dirname(original), o.rate // o.connections)
     uniform = random.Random(o.seed).uniform
     out = os.path.join(folder, "f")
     kills = done = wrong = errors = failed_in_row = stuck = 0
@@ -86,7 +92,7 @@ def torment(client, original, folder):
     delivered = server.delivered()
     logins, untold = server.logins(), server.untold()
     server.stop()
-    again = (delivered - done * o.length) / max(kills, 1)
+    again = (delivered - done * length) / max(kills, 1)
     return [client, kills, done, wrong, errors, stuck, "%.2f" % (again / 1e6), untold, logins, "%.0f" % wall, gave_up]
 
 
@@ -110,7 +116,7 @@ def main():
             thread.join()
     for thread in threads:
         thread.join()
-    print("%.0f MB by %s at %.0f MB/s over %d connections, SIGKILL after a uniform 0.2 to 4 s\n" % (o.length / 1e6, "HTTP" if o.http else "FTP", o.rate / 1e6, o.connections))
+    print("%.0f MB by %s at %.0f MB/s over %d connections, SIGKILL after a uniform 0.2 to 4 s\n" % (o.length / 1e6, o.mms or ("HTTP" if o.http else "FTP"), o.rate / 1e6, o.connections))
     heads = ["client", "kills", "right files", "wrong files", "runs with an error", "stuck, files removed", "MB delivered again per kill", "downloads not counted", "logins or requests", "wall s", "given up"]
     print(markdown(heads, [rows[client] for client in o.client if client in rows]), end="", flush=True)
     shutil.rmtree(base)

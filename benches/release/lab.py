@@ -160,6 +160,48 @@ http {{
         shutil.rmtree(self.work)
 
 
+class Mms:
+    """The embedded server of mms-proto in a process of its own; `scheme` is the way in which `url` leads to it."""
+
+    def __init__(self, scheme, *options):
+        self.process = subprocess.Popen([os.path.join(os.path.dirname(SEGFETCH), "mms_server"), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.facts = {}
+        self.scheme = scheme
+        while True:
+            line = self.process.stdout.readline().split()
+            if not line:
+                exit("mms_server does not start: cargo build --release -p segfetch-benches")
+            if line == ["ready"]:
+                break
+            self.facts[line[0]] = line[1]
+
+    def url(self, _name=None):
+        return self.facts[self.scheme]
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        return self.process.stdout.readline().split()
+
+    def counters(self):
+        return [int(number) for number in self.ask("counters")]
+
+    def delivered(self):
+        """Bytes of all packets, once the last connection is over."""
+        while self.counters()[2]:
+            time.sleep(0.05)
+        return self.counters()[0]
+
+    def logins(self):
+        return self.counters()[1]
+
+    def untold(self):
+        return 0
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
