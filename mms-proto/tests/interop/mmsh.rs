@@ -65,14 +65,14 @@ fn the_chunks_of_ffmpeg_hold_the_file_at_all_packet_sizes() {
 }
 
 /// VLC as a server of a live stream, killed when dropped.
-struct Vlc {
+pub(crate) struct Vlc {
     process: Child,
-    url: String,
+    pub(crate) url: String,
     _dir: TempDir,
 }
 
 impl Vlc {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = media(&dir, 3200, 20);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
