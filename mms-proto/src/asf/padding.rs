@@ -56,9 +56,7 @@ pub fn restore(packet: &mut BytesMut, packet_size: u32) -> Result<Padding, AsfEr
     if let Some(Write { width, value, grow }) = write {
         // What follows the field makes way; behind it are zeros.
         let from = at.saturating_add(old.width());
-        if grow > 0 {
-            packet.copy_within(from..received, from.saturating_add(grow));
-        }
+        packet.copy_within(from..received, from.saturating_add(grow));
         let field = packet.get_mut(at..at.saturating_add(width.width())).into_iter().flatten();
         field.zip(value.to_le_bytes()).for_each(|(byte, new)| *byte = new);
         if let Some(byte) = packet.get_mut(flags_at) {
@@ -139,11 +137,7 @@ impl Write {
         let fitting = [LengthType::Byte, LengthType::Word, LengthType::Dword].into_iter().filter_map(|new| {
             let grow = new.width().checked_sub(width.width())?;
             let value = u32::try_from(total.checked_sub(grow)?).ok()?;
-            let most = match new {
-                LengthType::Byte => 0xFF,
-                LengthType::Word => 0xFFFF,
-                _ => u32::MAX,
-            };
+            let most = if new == LengthType::Byte { 0xFF } else { u32::MAX };
             Some(Self { width: new, value, grow }).filter(|_| value <= most)
         });
         fitting.min_by_key(|write| write.grow).unwrap_or(Self { width, value: 0, grow: 0 })
