@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::auth::{Authenticator, Home};
 use super::config::{Config, Fidelity, Transport};
 use super::link::{self, Form, Found};
 use super::race::{self, Attempt};
@@ -59,7 +60,9 @@ impl Learned {
 
 impl Client {
     /// A client for the file that `url` names. Connects to nothing yet.
-    pub fn new(url: Url, config: Config) -> Self {
+    pub fn new(url: Url, mut config: Config) -> Self {
+        let who = config.authenticator_for(&url);
+        config.authenticator = who.map(|who| -> Arc<dyn Authenticator> { Arc::new(Home::new(&url, who)) });
         Self { url, config: Arc::new(config), learned: Arc::default() }
     }
 

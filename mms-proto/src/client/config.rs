@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::auth::{Authenticator, Credentials};
 use super::connector::{Connector, Target, TcpConnector};
@@ -32,10 +32,15 @@ pub struct Config {
     pub limits: Limits,
     /// Redirects and playlists that are followed one after another.
     pub redirects: u8,
-    /// Answers challenges, beside user and password of the URL.
+    /// Answers challenges of the URL's own host, if the URL names no user. Wherever else that host leads, nobody answers.
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// Where requests of MMSH go instead of to their server.
     pub proxy: Option<Target>,
+    /// Answers challenges of that proxy: [`Credentials`] of its own.
+    pub proxy_authenticator: Option<Arc<dyn Authenticator>>,
+    /// The time of day, such as `SystemTime::now`, for NTLM with servers before Windows Vista: they compare what they are told with their
+    /// own. Nothing else depends on it, and newer servers tell theirs.
+    pub time_of_day: Option<fn() -> SystemTime>,
     /// Asks for a fast beginning.
     pub acceleration: Option<Acceleration>,
     /// Names this client to servers, as a GUID without braces. By default a new one for each client, so that nobody is followed.
@@ -99,6 +104,8 @@ impl Default for Config {
             redirects: 5,
             authenticator: None,
             proxy: None,
+            proxy_authenticator: None,
+            time_of_day: None,
             acceleration: None,
             guid: random_guid(),
         }

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::auth::AuthContext;
+use super::auth::{Exchange, Proofs, denied};
 use super::config::{Config, Transport};
 use super::connector::{Connected, Target};
 use super::driver::Driver;
-use super::{OpenError, Presentation};
+use super::{ConnectionError, OpenError, Presentation};
 use crate::conn::mmsh::{self, Ask};
 use crate::conn::mmst::{self, Funnel};
-use crate::conn::{Awaited, Challenge, Challenger, Event, Facts, Refusal};
-use crate::wire::{Scheme, Secret, Url, playlist};
+use crate::conn::{Awaited, Error, Event, Facts, Refusal};
+use crate::wire::{Scheme, Url, playlist};
 
 /// What a link can be told to do, and what it tells.
 #[derive(Debug)]
@@ -29,9 +29,8 @@ pub(super) enum Link {
 /// What later requests of MMSH begin with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    authorization: Option<Secret>,
-    proxy_authorization: Option<Secret>,
-    /// Told by a server that wants to be asked through it.
+    proofs: Proofs,
+    /// Told by a server that wants to be asked through it. Nobody there is answered, nor is the server through it.
     proxy: Option<Target>,
 }
 
@@ -86,15 +85,13 @@ async fn open_mmst(config: &Config, transport: Transport, url: &Url) -> Result<F
     }
     let machine = mmst::Connection::new(Instant::now(), machine);
     let mut driver = Box::new(Driver::new(machine, connected.io, datagrams));
-    let (mut facts, mut legs) = (Facts::default(), 0);
+    let (mut facts, mut exchange) = (Facts::default(), Exchange::new(config, transport, url));
     loop {
         match driver.event().await? {
             Event::Opened(told) => facts = told,
             Event::Header(header) => return Ok(Found::Here { link: Link::Mmst(driver), facts, header }),
             Event::Challenged(challenge) => {
-                let answer = answer(config, transport, url, &challenge, legs)?;
-                legs += 1;
-                let answered = driver.machine.authenticate(Instant::now(), answer);
+                let answered = driver.machine.authenticate(Instant::now(), exchange.answer(&challenge)?);
                 answered.map_err(|error| OpenError::Connection(error.into()))?;
             }
             Event::Redirected(there) => return elsewhere(url, &there).map(Found::There),
@@ -119,8 +116,9 @@ pub(super) enum Answer {
 
 /// Asks by HTTP, again where the server wants to know who we are or wants a proxy between.
 pub(super) async fn request(config: &Config, url: &Url, known: &mut Known, ask: &Ask) -> Result<Answer, OpenError> {
-    let mut legs = 0;
-    let mut proxies = 0;
+    let mut exchange = Exchange::new(config, Transport::Mmsh, url);
+    known.proofs.renew(&exchange);
+    let mut closed_early = false;
     'connection: loop {
         let proxy = known.proxy.as_ref().or(config.proxy.as_ref());
         let target = proxy.cloned().unwrap_or_else(|| target(url, Transport::Mmsh));
@@ -128,36 +126,39 @@ pub(super) async fn request(config: &Config, url: &Url, known: &mut Known, ask: 
         machine.waits = config.waits;
         machine.limits = config.limits;
         machine.to_proxy = proxy.is_some();
-        machine.authorization = known.authorization.clone();
-        machine.proxy_authorization = known.proxy_authorization.clone();
+        (machine.authorization, machine.proxy_authorization) = known.proofs.values();
         let connected = connect(config, target).await?;
         let machine = mmsh::Connection::new(Instant::now(), machine, ask.clone());
         let machine = machine.map_err(|error| OpenError::Connection(error.into()))?;
         let mut driver = Box::new(Driver::new(machine, connected.io, None));
-        let mut facts = Facts::default();
+        let (mut facts, mut answered) = (Facts::default(), false);
         loop {
-            match driver.event().await? {
+            let event = match driver.event().await {
+                // It was to stay open, and did not.
+                Err(error) if answered && !closed_early && was_closed(&error) && known.proofs.can_move() => {
+                    closed_early = true;
+                    continue 'connection;
+                }
+                event => event?,
+            };
+            match event {
                 Event::Opened(told) => facts = told,
                 Event::Header(header) => return Ok(Answer::Media { driver, facts, header }),
+                Event::Challenged(challenge) if known.proxy.is_some() => return Err(denied(&challenge)),
                 Event::Challenged(challenge) => {
-                    let value = answer(config, Transport::Mmsh, url, &challenge, legs)?;
-                    legs += 1;
-                    let text = String::from_utf8(value.into()).ok().and_then(|text| Secret::new(text).ok());
-                    let value = text.ok_or_else(|| denied(&challenge))?;
-                    match challenge.from {
-                        Challenger::Server => known.authorization = Some(value.clone()),
-                        Challenger::Proxy => known.proxy_authorization = Some(value.clone()),
-                    }
-                    if !driver.machine.is_answerable() {
+                    let open = driver.machine.is_answerable();
+                    let value = known.proofs.answer(&mut exchange, &challenge, open)?;
+                    if !open {
                         continue 'connection;
                     }
-                    let answered = driver.machine.authenticate(Instant::now(), value);
-                    answered.map_err(|error| OpenError::Connection(error.into()))?;
+                    let sent = driver.machine.authenticate(Instant::now(), value);
+                    sent.map_err(|error| OpenError::Connection(error.into()))?;
+                    answered = true;
                 }
-                Event::UseProxy(there) if proxies == 0 => {
+                Event::UseProxy(there) if known.proxy.is_none() => {
                     let proxy = Url::parse(&there).map_err(|_| OpenError::Elsewhere(there))?;
                     known.proxy = Some(self::target(&proxy, Transport::Mmsh));
-                    proxies += 1;
+                    known.proofs.forget();
                     continue 'connection;
                 }
                 Event::UseProxy(there) => return Err(OpenError::Elsewhere(there)),
@@ -301,25 +302,9 @@ async fn datagrams(addresses: Option<(SocketAddr, SocketAddr)>) -> std::io::Resu
     Ok(Some(socket))
 }
 
-fn answer(
-    config: &Config,
-    transport: Transport,
-    url: &Url,
-    challenge: &Challenge,
-    legs: u8,
-) -> Result<Bytes, OpenError> {
-    if legs >= config.limits.challenges {
-        return Err(denied(challenge));
-    }
-    let (host, target) = (url.host().unbracketed(), url.target());
-    let context = AuthContext { transport, host: &host, target: &target, legs };
-    let own = config.authenticator_for(url);
-    own.and_then(|who| who.answer(challenge, &context)).ok_or_else(|| denied(challenge))
-}
-
-fn denied(challenge: &Challenge) -> OpenError {
-    let schemes: Vec<&str> = challenge.offers.iter().map(|offer| offer.scheme.as_str()).collect();
-    OpenError::Denied { schemes: schemes.join(", ") }
+/// The connection ended before it brought anything.
+fn was_closed(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::Io(_) | ConnectionError::Dialogue(Error::Closed(Awaited::Response)))
 }
 
 fn refused(refusal: Refusal) -> OpenError {

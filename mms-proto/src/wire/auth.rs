@@ -36,6 +36,15 @@ pub fn offers<'a>(values: impl Iterator<Item = &'a str>) -> Vec<(String, Bytes)>
     offers.into_iter().map(|(scheme, rest)| (scheme, token(rest))).collect()
 }
 
+/// Whether an answer, a scheme and what belongs to it, is good for the connection alone on which it is given. All schemes are taken for
+/// such, but for the two that say who we are anew in each request.
+///
+/// Spec: RFC 4559 section 6 (NTLM and Negotiate), RFC 7617 section 2, RFC 7616 section 3.6
+pub fn is_of_connection(answer: &str) -> bool {
+    let scheme = answer.split(' ').next().unwrap_or_default();
+    !["Basic", "Digest"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
+}
+
 /// The scheme and what follows it, if an offer begins here and not one more parameter.
 fn begins(item: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = item.split_once([' ', '\t']).unwrap_or((item, ""));

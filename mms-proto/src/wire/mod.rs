@@ -31,7 +31,7 @@ mod sniff;
 mod stream_switch;
 mod url;
 
-pub use auth::offers;
+pub use auth::{is_of_connection, offers};
 pub use chunk::{Chunk, MAX_CHUNK, chunk, skip_pair};
 pub use data::{DataHeader, DataPacket};
 pub use dechunk::Dechunker;

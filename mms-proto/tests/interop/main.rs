@@ -1,5 +1,9 @@
 //! Tests against programs that nobody here wrote. They must be installed.
 
 mod asf;
+mod auth;
+#[allow(dead_code)]
+#[path = "../it/client/gate/mod.rs"]
+mod gate;
 mod live;
 mod mmsh;

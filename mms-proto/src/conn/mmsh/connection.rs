@@ -12,7 +12,7 @@ use super::frames::Frames;
 use super::listen::{Drain, Foreign, Success};
 use super::{Ask, Config};
 use crate::conn::{Awaited, Challenger, Error, Event, Input, Output};
-use crate::wire::{HeadReader, Secret};
+use crate::wire::{HeadReader, Secret, is_of_connection};
 
 /// One request of MMSH on a connection that has just been made.
 ///
@@ -91,16 +91,23 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Sends the request again, with an answer to the challenge: a scheme and what belongs to it, such as `Basic dTpw`.
+    /// Sends the request again, with an answer to the challenge: a scheme and what belongs to it, such as `Basic dTpw`. What was said to
+    /// the other one of server and proxy is said again, unless it holds for the connection.
     ///
     /// # Errors
     /// [`Error::Misuse`] unless [`is_answerable`](Self::is_answerable) says so; the stored error after a fatal one.
     pub fn authenticate(&mut self, now: Instant, answer: Secret) -> Result<(), Error> {
         self.check_failed()?;
-        match self.stage {
-            Stage::Challenged { from: Challenger::Server, open: true } => self.config.authorization = Some(answer),
-            Stage::Challenged { from: Challenger::Proxy, open: true } => self.config.proxy_authorization = Some(answer),
+        let Config { authorization, proxy_authorization, .. } = &mut self.config;
+        let (ours, other) = match self.stage {
+            Stage::Challenged { from: Challenger::Server, open: true } => (authorization, proxy_authorization),
+            Stage::Challenged { from: Challenger::Proxy, open: true } => (proxy_authorization, authorization),
             _ => return Err(Error::Misuse("an answer to a challenge that is not open here")),
+        };
+        *ours = Some(answer);
+        // Whoever took it knows this connection now, and would take it for a beginning.
+        if other.as_ref().is_some_and(|said| is_of_connection(said.expose())) {
+            *other = None;
         }
         self.send(now)
     }
