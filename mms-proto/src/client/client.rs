@@ -1,13 +1,15 @@
 //! Finds the way to a file, and keeps it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::auth::{Authenticator, Home};
 use super::config::{Config, Fidelity, Transport};
 use super::link::{self, Form, Found};
 use super::race::{self, Attempt};
-use super::{OpenError, Presentation, Session};
+use super::{ErrorClass, OpenError, Presentation, Session};
 use crate::wire::Url;
 
 /// Head start of a way before the next one is tried beside it.
@@ -81,10 +83,10 @@ impl Client {
         self.learned.lock().presentation.clone()
     }
 
-    /// A session with the file's header: one that is at rest, or a new one. The first finds the way, all later ones go it.
+    /// A session with the file's header: one that is at rest, or a new one.
     ///
     /// # Errors
-    /// [`OpenError`]; for `mms://` every way's reason is in it.
+    /// As [`open_anew`](Self::open_anew).
     pub async fn open(&self) -> Result<Session, OpenError> {
         match self.take_idle() {
             Some(session) => Ok(session),
@@ -92,27 +94,37 @@ impl Client {
         }
     }
 
-    /// A session that is not one of those at rest.
+    /// A session that is not one of those at rest. The first finds the way, all later ones go it as long as it leads there.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// [`OpenError`]; for `mms://` every way's reason is in it.
     pub async fn open_anew(&self) -> Result<Session, OpenError> {
         let known = self.learned.lock().way.clone();
-        let session = match known {
-            Some((transport, url)) => self.follow(url, vec![transport]).await?,
-            None => self.follow(self.url.clone(), self.config.transports_for(&self.url)).await?,
+        let (url, transports) = match known {
+            Some((transport, url)) => (url, vec![transport]),
+            None => (self.url.clone(), self.config.transports_for(&self.url)),
         };
-        let presentation = session.presentation();
+        let outcome = self.follow(url, transports, self.config.redirects).await;
         let mut state = self.learned.lock();
-        state.way = Some((presentation.transport, presentation.url.clone()));
-        state.presentation = Some(Arc::clone(presentation));
+        match &outcome {
+            Ok(session) => {
+                let presentation = session.presentation();
+                state.way = Some((presentation.transport, presentation.url.clone()));
+                state.presentation = Some(Arc::clone(presentation));
+            }
+            // It leads there, and is too narrow.
+            Err(error) if matches!(error.class(), ErrorClass::Busy { .. }) => {}
+            Err(_) => state.way = None,
+        }
         drop(state);
-        Ok(session)
+        outcome
     }
 
-    /// Whether a session is at rest. Another one beside it costs a connection.
-    pub fn has_idle(&self) -> bool {
-        self.learned.lock().idle.iter().any(|(since, _)| since.elapsed() < IDLE_FOR)
+    /// A session that is at rest, if there is one. It may have died meanwhile, and what it was told may be old.
+    pub fn take_idle(&self) -> Option<Session> {
+        let mut state = self.learned.lock();
+        state.idle.retain(|(since, _)| since.elapsed() < IDLE_FOR);
+        state.idle.pop().map(|(_, session)| session)
     }
 
     /// Takes a session back that is at rest.
@@ -124,45 +136,36 @@ impl Client {
         }
     }
 
-    fn take_idle(&self) -> Option<Session> {
-        let mut state = self.learned.lock();
-        state.idle.retain(|(since, _)| since.elapsed() < IDLE_FOR);
-        state.idle.pop().map(|(_, session)| session)
-    }
-
-    /// Opens a URL, and what it leads to.
-    async fn follow(&self, url: Url, transports: Vec<Transport>) -> Result<Session, OpenError> {
-        let (mut url, mut transports) = (url, transports);
-        for _ in 0..=self.config.redirects {
+    /// Opens a URL, and what it leads to. The ways are tried beside each other; one alone fails with its own error.
+    fn follow(&self, url: Url, transports: Vec<Transport>, redirects: u8) -> Attempt<'_, Session, OpenError> {
+        Box::pin(async move {
             if transports.is_empty() {
                 return Err(OpenError::Elsewhere(url.to_string()));
             }
-            let (transport, found) = self.roll(&url, &transports).await?;
-            match found {
-                Found::Here { link, facts, header } => {
-                    let choose = |header: &_| self.config.streams.choose(header);
-                    let presentation = Presentation::new(transport, url, facts, &header, choose)?;
-                    let (config, learned) = (Arc::clone(&self.config), Arc::clone(&self.learned));
-                    return Ok(Session::new(link, config, learned, Arc::new(presentation)));
-                }
-                Found::There(there) => {
-                    transports = self.config.transports_for(&there);
-                    url = there;
-                }
-            }
-        }
-        Err(OpenError::Redirects(self.config.redirects))
+            let attempts = transports.iter().map(|transport| self.attempt(*transport, &url, redirects));
+            race::first(attempts.collect(), STAGGER).await.map_err(|mut errors: Vec<OpenError>| match errors.len() {
+                1 => errors.remove(0),
+                _ => OpenError::Rollover(transports.iter().copied().zip(errors.into_iter().map(Box::new)).collect()),
+            })
+        })
     }
 
-    /// Tries the ways beside each other; one alone fails with its own error.
-    async fn roll(&self, url: &Url, transports: &[Transport]) -> Result<(Transport, Found), OpenError> {
-        let attempt = |&transport: &Transport| -> Attempt<'_, _, _> {
-            Box::pin(async move { Ok((transport, link::open(&self.config, transport, url).await?)) })
-        };
-        let attempts = transports.iter().map(attempt).collect();
-        race::first(attempts, STAGGER).await.map_err(|mut errors: Vec<OpenError>| match errors.len() {
-            1 => errors.remove(0),
-            _ => OpenError::Rollover(transports.iter().copied().zip(errors.into_iter().map(Box::new)).collect()),
+    /// One way. A redirect belongs to it: where that leads nowhere, another way may lead there.
+    fn attempt<'a>(&'a self, transport: Transport, url: &'a Url, redirects: u8) -> Attempt<'a, Session, OpenError> {
+        Box::pin(async move {
+            match link::open(&self.config, transport, url).await? {
+                Found::Here { transport, link, facts, header } => {
+                    let choose = |header: &_| self.config.streams.choose(header);
+                    let presentation = Presentation::new(transport, url.clone(), facts, &header, choose)?;
+                    let (config, learned) = (Arc::clone(&self.config), Arc::clone(&self.learned));
+                    Ok(Session::new(link, config, learned, Arc::new(presentation)))
+                }
+                Found::There(there) => {
+                    let left = redirects.checked_sub(1).ok_or(OpenError::Redirects(self.config.redirects))?;
+                    let transports = self.config.transports_for(&there);
+                    self.follow(there, transports, left).await
+                }
+            }
         })
     }
 }

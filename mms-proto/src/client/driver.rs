@@ -1,10 +1,13 @@
 //! A machine on its connection.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
@@ -64,10 +67,10 @@ impl From<io::Error> for ConnectionError {
 /// A machine, its connection and what is under way between them. All state is here, so every call may be dropped.
 pub(super) struct Driver<M> {
     pub(super) machine: M,
-    io: Box<dyn Io>,
+    line: Line,
     datagrams: Option<UdpSocket>,
-    received: BytesMut,
-    to_send: Bytes,
+    /// The last datagram.
+    datagram: BytesMut,
     /// What is told when the machine has told everything else.
     failed: Option<ConnectionError>,
 }
@@ -80,7 +83,8 @@ impl<M: fmt::Debug> fmt::Debug for Driver<M> {
 
 impl<M: Machine> Driver<M> {
     pub(super) fn new(machine: M, io: Box<dyn Io>, datagrams: Option<UdpSocket>) -> Self {
-        Self { machine, io, datagrams, received: BytesMut::new(), to_send: Bytes::new(), failed: None }
+        let line = Line { io, received: BytesMut::new(), to_send: BytesMut::new(), is_flushed: true };
+        Self { machine, line, datagrams, datagram: BytesMut::new(), failed: None }
     }
 
     /// Moves bytes until the machine has something to tell. What it wants to say goes out first: an answer to a ping must not
@@ -96,15 +100,19 @@ impl<M: Machine> Driver<M> {
     /// The same, or `None` as soon as the machine has nothing more to tell and is as it should be.
     pub(super) async fn event_unless(&mut self, done: impl Fn(&M) -> bool) -> Result<Option<Event>, ConnectionError> {
         loop {
-            if let Err(error) = self.send().await {
-                self.failed.get_or_insert(error.into());
-                self.to_send.clear();
-            }
             match self.machine.poll_output() {
-                Output::Transmit(bytes) => self.to_send = bytes,
+                Output::Transmit(bytes) => self.line.to_send.extend_from_slice(&bytes),
                 // A request for what was lost may get lost.
                 Output::SendDatagram(bytes) => _ = self.datagrams.as_ref().map(|socket| socket.try_send(&bytes)),
-                Output::Event(event) => return Ok(Some(event)),
+                Output::Event(event) => {
+                    // Never pending, or the event would be lost with a call that is dropped.
+                    poll_fn(|cx| {
+                        self.line.poll_send(cx);
+                        Poll::Ready(())
+                    })
+                    .await;
+                    return Ok(Some(event));
+                }
                 Output::Close => {
                     self.failed.get_or_insert_with(gone);
                 }
@@ -120,30 +128,16 @@ impl<M: Machine> Driver<M> {
     /// Says what there is to say, and nothing else: on the way out.
     pub(super) async fn finish(&mut self) {
         while let Output::Transmit(bytes) = self.machine.poll_output() {
-            self.to_send = bytes;
-            if self.send().await.is_err() {
-                return;
-            }
+            self.line.to_send.extend_from_slice(&bytes);
         }
-        let _ = self.io.shutdown().await;
-    }
-
-    async fn send(&mut self) -> io::Result<()> {
-        if self.to_send.is_empty() {
-            return Ok(());
+        if self.line.io.write_all(&self.line.to_send).await.is_ok() {
+            let _ = self.line.io.shutdown().await;
         }
-        while !self.to_send.is_empty() {
-            match self.io.write(&self.to_send).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => self.to_send.advance(written),
-            }
-        }
-        self.io.flush().await
     }
 
     /// Until something comes, or the deadline has.
     async fn wait(&mut self, deadline: Option<Instant>) {
-        self.received.reserve(ROOM);
+        self.line.received.reserve(ROOM);
         let due = async {
             match deadline {
                 Some(deadline) => sleep_until(deadline.into()).await,
@@ -152,17 +146,17 @@ impl<M: Machine> Driver<M> {
         };
         let step = tokio::select! {
             biased;
-            datagram = receive(self.datagrams.as_ref()) => Step::Datagram(datagram),
-            read = self.io.read_buf(&mut self.received) => Step::Read(read),
+            () = receive(self.datagrams.as_ref(), &mut self.datagram) => Step::Datagram,
+            read = poll_fn(|cx| self.line.poll(cx)) => Step::Read(read),
             () = due => Step::Due,
         };
         let input = match &step {
             Step::Due => Input::Timeout,
-            Step::Datagram(bytes) => Input::Datagram(bytes),
+            Step::Datagram => Input::Datagram(&self.datagram),
             Step::Read(Ok(0) | Err(_)) => Input::Closed,
-            Step::Read(Ok(_)) => Input::Received(&mut self.received),
+            Step::Read(Ok(_)) => Input::Received(&mut self.line.received),
         };
-        if let Err(error) = self.machine.handle_input(Instant::now(), input) {
+        if let Err(error) = self.machine.handle_input(now(), input) {
             self.failed = Some(match (step, error) {
                 (Step::Read(Err(broken)), conn::Error::Closed(_)) => broken.into(),
                 (_, error) => error.into(),
@@ -173,19 +167,57 @@ impl<M: Machine> Driver<M> {
 
 enum Step {
     Read(io::Result<usize>),
-    Datagram(BytesMut),
+    Datagram,
     Due,
 }
 
-async fn receive(socket: Option<&UdpSocket>) -> BytesMut {
-    let Some(socket) = socket else { return std::future::pending().await };
-    loop {
-        let mut datagram = BytesMut::with_capacity(DATAGRAM);
-        // An error tells of a datagram of ours that nobody took.
-        if socket.recv_buf(&mut datagram).await.is_ok() {
-            return datagram;
+/// The connection, with what was read from it and what is to be written to it.
+struct Line {
+    io: Box<dyn Io>,
+    received: BytesMut,
+    /// May hold a password.
+    to_send: BytesMut,
+    is_flushed: bool,
+}
+
+impl Line {
+    /// Writes what there is to write, and reads. Only reading ends it: deadlines go on while the server does not listen.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_send(cx);
+        pin!(self.io.read_buf(&mut self.received)).poll(cx)
+    }
+
+    /// Writes what the connection takes now.
+    fn poll_send(&mut self, cx: &mut Context<'_>) {
+        while !self.to_send.is_empty() {
+            match pin!(self.io.write_buf(&mut self.to_send)).poll(cx) {
+                Poll::Ready(Ok(written)) if written > 0 => self.is_flushed = false,
+                // A server that does not listen any more may have said why: reading tells.
+                Poll::Ready(_) => self.to_send.clear(),
+                Poll::Pending => return,
+            }
+        }
+        if !self.is_flushed {
+            self.is_flushed = pin!(self.io.flush()).poll(cx).is_ready();
         }
     }
+}
+
+async fn receive(socket: Option<&UdpSocket>, datagram: &mut BytesMut) {
+    let Some(socket) = socket else { return std::future::pending().await };
+    loop {
+        datagram.clear();
+        datagram.reserve(DATAGRAM);
+        // An error tells of a datagram of ours that nobody took.
+        if socket.recv_buf(datagram).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// By the clock that deadlines are waited for with.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// A connection that is not to be used any more.

@@ -1,7 +1,6 @@
 //! A connection of either kind, up to the header and from a packet on.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -10,7 +9,7 @@ use tokio::time::timeout;
 use super::auth::{Exchange, Proofs, denied};
 use super::config::{Config, Transport};
 use super::connector::{Connected, Target};
-use super::driver::Driver;
+use super::driver::{Driver, now};
 use super::{ConnectionError, OpenError, Presentation};
 use crate::conn::mmsh::{self, Ask};
 use crate::conn::mmst::{self, Funnel};
@@ -36,8 +35,8 @@ pub(super) struct Known {
 
 /// What became of the attempt to open a file.
 pub(super) enum Found {
-    /// It is here.
-    Here { link: Link, facts: Facts, header: Bytes },
+    /// It is here, and comes in this way.
+    Here { transport: Transport, link: Link, facts: Facts, header: Bytes },
     /// It is elsewhere.
     There(Url),
 }
@@ -52,22 +51,28 @@ fn default_port(transport: Transport) -> u16 {
     }
 }
 
-/// Opens a file in one way, up to its header.
+/// Opens a file in one way, up to its header. Where datagrams do not arrive, it is the connection that carries packets.
 pub(super) async fn open(config: &Config, transport: Transport, url: &Url) -> Result<Found, OpenError> {
     match transport {
-        Transport::Mmst | Transport::Mmsu => open_mmst(config, transport, url).await,
+        Transport::Mmst => open_mmst(config, transport, url).await,
+        Transport::Mmsu => match open_mmst(config, transport, url).await {
+            Err(OpenError::Connection(ConnectionError::Dialogue(Error::TimedOut(Awaited::Header)))) => {
+                open_mmst(config, Transport::Mmst, url).await
+            }
+            found => found,
+        },
         Transport::Mmsh => {
             let mut known = Known::default();
             let (facts, header) = match request(config, url, &mut known, &Ask::Describe).await? {
                 Answer::Media { facts, header, .. } => (facts, header),
                 Answer::Elsewhere(url) => return Ok(Found::There(url)),
             };
-            Ok(Found::Here { link: Link::Mmsh { asked: None, known }, facts, header })
+            Ok(Found::Here { transport, link: Link::Mmsh { asked: None, known }, facts, header })
         }
     }
 }
 
-async fn open_mmst(config: &Config, transport: Transport, url: &Url) -> Result<Found, OpenError> {
+async fn open_mmst(config: &Config, mut transport: Transport, url: &Url) -> Result<Found, OpenError> {
     let connected = connect(config, target(url, transport)).await?;
     let datagrams = match transport {
         Transport::Mmsu => datagrams(connected.addresses).await.map_err(|error| OpenError::Connection(error.into()))?,
@@ -79,28 +84,33 @@ async fn open_mmst(config: &Config, transport: Transport, url: &Url) -> Result<F
     machine = machine.with_waits(config.waits).with_limits(config.limits);
     if let Some(port) = datagrams.as_ref().and_then(|socket| socket.local_addr().ok()).map(|address| address.port()) {
         machine = machine.with_funnel(Funnel::Udp { port });
+    } else {
+        transport = Transport::Mmst;
     }
     if let Some(acceleration) = config.acceleration {
         machine = machine.with_acceleration(acceleration);
     }
-    let machine = mmst::Connection::new(Instant::now(), machine);
+    let machine = mmst::Connection::new(now(), machine);
     let mut driver = Box::new(Driver::new(machine, connected.io, datagrams));
     let (mut facts, mut exchange) = (Facts::default(), Exchange::new(config, transport, url));
     loop {
         match driver.event().await? {
             Event::Opened(told) => facts = told,
-            Event::Header(header) => return Ok(Found::Here { link: Link::Mmst(driver), facts, header }),
+            Event::Header(header) => {
+                return Ok(Found::Here { transport, link: Link::Mmst(driver), facts, header });
+            }
             Event::Challenged(challenge) => {
-                let answered = driver.machine.authenticate(Instant::now(), exchange.answer(&challenge)?);
+                let answered = driver.machine.authenticate(now(), exchange.answer(&challenge)?);
                 answered.map_err(|error| OpenError::Connection(error.into()))?;
             }
             Event::Redirected(there) => return elsewhere(url, &there).map(Found::There),
             // Packets on the connection are slower to lose and as good.
             Event::Refused(Refusal::Mms { awaiting: Awaited::ConnectedFunnel, .. }) if transport == Transport::Mmsu => {
-                let again = driver.machine.retry_funnel(Instant::now(), Funnel::Tcp);
+                let again = driver.machine.retry_funnel(now(), Funnel::Tcp);
                 again.map_err(|error| OpenError::Connection(error.into()))?;
+                transport = Transport::Mmst;
             }
-            Event::Refused(refusal) => return Err(refused(refusal)),
+            Event::Refused(refusal) => return Err(OpenError::Refused(refusal)),
             _ => {}
         }
     }
@@ -128,7 +138,7 @@ pub(super) async fn request(config: &Config, url: &Url, known: &mut Known, ask: 
         machine.to_proxy = proxy.is_some();
         (machine.authorization, machine.proxy_authorization) = known.proofs.values();
         let connected = connect(config, target).await?;
-        let machine = mmsh::Connection::new(Instant::now(), machine, ask.clone());
+        let machine = mmsh::Connection::new(now(), machine, ask.clone());
         let machine = machine.map_err(|error| OpenError::Connection(error.into()))?;
         let mut driver = Box::new(Driver::new(machine, connected.io, None));
         let (mut facts, mut answered) = (Facts::default(), false);
@@ -151,7 +161,7 @@ pub(super) async fn request(config: &Config, url: &Url, known: &mut Known, ask: 
                     if !open {
                         continue 'connection;
                     }
-                    let sent = driver.machine.authenticate(Instant::now(), value);
+                    let sent = driver.machine.authenticate(now(), value);
                     sent.map_err(|error| OpenError::Connection(error.into()))?;
                     answered = true;
                 }
@@ -169,7 +179,7 @@ pub(super) async fn request(config: &Config, url: &Url, known: &mut Known, ask: 
                         None => Err(OpenError::Refused(Refusal::NotMms { content_type, body })),
                     };
                 }
-                Event::Refused(refusal) => return Err(refused(refusal)),
+                Event::Refused(refusal) => return Err(OpenError::Refused(refusal)),
                 _ => {}
             }
         }
@@ -188,14 +198,14 @@ impl Link {
         match self {
             Self::Mmst(driver) => {
                 let form = if form == Form::Second { mmst::SeekForm::Spec } else { mmst::SeekForm::Wild };
-                let failed = |error: crate::conn::Error| OpenError::Connection(error.into());
-                driver.machine.select(Instant::now(), &presentation.streams).map_err(failed)?;
+                let failed = |error: Error| OpenError::Connection(error.into());
+                driver.machine.select(now(), &presentation.streams).map_err(failed)?;
                 while let Some(event) = driver.event_unless(mmst::Connection::is_ready).await? {
                     if let Event::Refused(refusal) = event {
-                        return Err(refused(refusal));
+                        return Err(OpenError::Refused(refusal));
                     }
                 }
-                driver.machine.play(Instant::now(), from, form).map_err(failed)
+                driver.machine.play(now(), from, form).map_err(failed)
             }
             Self::Mmsh { asked, known } => {
                 *asked = None;
@@ -222,13 +232,11 @@ impl Link {
         }
     }
 
-    pub(super) async fn event(&mut self) -> Result<Event, super::ConnectionError> {
+    pub(super) async fn event(&mut self) -> Result<Event, ConnectionError> {
         match self {
             Self::Mmst(driver) => driver.event().await,
             Self::Mmsh { asked: Some(driver), .. } => driver.event().await,
-            Self::Mmsh { asked: None, .. } => {
-                Err(super::ConnectionError::Dialogue(crate::conn::Error::Misuse("nothing was asked for")))
-            }
+            Self::Mmsh { asked: None, .. } => Err(ConnectionError::Dialogue(Error::Misuse("nothing was asked for"))),
         }
     }
 
@@ -236,7 +244,7 @@ impl Link {
     pub(super) async fn stop(&mut self) -> bool {
         match self {
             Self::Mmst(driver) => {
-                if driver.machine.is_streaming() && driver.machine.stop(Instant::now()).is_err() {
+                if driver.machine.is_streaming() && driver.machine.stop(now()).is_err() {
                     return false;
                 }
                 loop {
@@ -257,7 +265,7 @@ impl Link {
     /// Says goodbye.
     pub(super) async fn close(&mut self) {
         if let Self::Mmst(driver) = self {
-            driver.machine.close(Instant::now());
+            driver.machine.close(now());
             driver.finish().await;
         }
     }
@@ -305,10 +313,6 @@ async fn datagrams(addresses: Option<(SocketAddr, SocketAddr)>) -> std::io::Resu
 /// The connection ended before it brought anything.
 fn was_closed(error: &ConnectionError) -> bool {
     matches!(error, ConnectionError::Io(_) | ConnectionError::Dialogue(Error::Closed(Awaited::Response)))
-}
-
-fn refused(refusal: Refusal) -> OpenError {
-    OpenError::Refused(refusal)
 }
 
 fn elsewhere(url: &Url, there: &str) -> Result<Url, OpenError> {

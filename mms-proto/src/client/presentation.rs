@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{OpenError, Transport};
-use crate::asf::Header;
+use super::Transport;
+use crate::asf::{AsfError, Header};
 use crate::conn::{Facts, StreamChoice};
 use crate::wire::Url;
 
@@ -38,7 +38,7 @@ impl Presentation {
         facts: Facts,
         raw_header: &Bytes,
         choose: impl FnOnce(&Header) -> Vec<StreamChoice>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, AsfError> {
         let header = Header::decode(raw_header)?;
         let packet_size = header.packet_size()?;
         // Packets follow at once; whatever else was sent with the header has no place in the file.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::timeout;
 
 use super::client::Learned;
 use super::config::Config;
@@ -41,10 +42,10 @@ pub struct Session {
     astray: u64,
     held: VecDeque<Event>,
     held_len: usize,
-    /// What follows this content.
-    next: Option<Arc<Presentation>>,
-    /// The facts of the content after [`Event::Changed`].
+    /// Nothing more comes of this content.
     over: bool,
+    /// Another content follows it.
+    more: bool,
 }
 
 /// A packet of the file.
@@ -70,8 +71,8 @@ impl Session {
             astray: 0,
             held: VecDeque::new(),
             held_len: 0,
-            next: None,
             over: true,
+            more: false,
         }
     }
 
@@ -97,7 +98,7 @@ impl Session {
         let mut got = 0;
         for form in forms {
             let mut first = self.start(from, form).await?;
-            if first.is_some_and(|first| first > from) {
+            if from > 0 && first.is_some_and(|first| first > from) {
                 // It does not begin there, or has no such packet. The latter shows if it begins a little before.
                 self.halt().await?;
                 first = self.start(from.saturating_sub(BEHIND), form).await?;
@@ -130,20 +131,29 @@ impl Session {
                         return Ok(Some(packet));
                     }
                 }
-                Event::Ended { reason, .. } => self.ended(reason)?,
-                Event::Header(header) => self.changed(&header)?,
+                Event::Ended { reason, more } => self.ended(reason, more)?,
+                Event::Changed => self.ended(Hresult::OK, true)?,
                 _ => {}
             }
         }
         Ok(None)
     }
 
-    /// What the server goes on with after [`read`](Self::read) has said `None`; its packets are read as those before.
-    pub fn next_content(&mut self) -> Option<Arc<Presentation>> {
-        let next = self.next.take()?;
-        self.presentation = Arc::clone(&next);
-        self.over = false;
-        Some(next)
+    /// What the server goes on with after [`read`](Self::read) has said `None`: its packets are read as those before. `None` if
+    /// nothing follows.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the session is of no more use.
+    pub async fn next_content(&mut self) -> Result<Option<Arc<Presentation>>, ReadError> {
+        while self.more {
+            if let Event::Header(header) = self.event().await? {
+                self.changed(&header)?;
+                return Ok(Some(Arc::clone(&self.presentation)));
+            }
+        }
+        Ok(None)
     }
 
     /// Keeps the session alive while nobody reads, and waits until it is not: it answers what the server asks, and takes in a little of
@@ -160,15 +170,16 @@ impl Session {
         std::future::pending().await
     }
 
-    /// Ends what was asked for. False if the session is of no more use.
+    /// Ends what was asked for. False if the session is of no more use: also where another content is about to follow.
     pub async fn stop(&mut self) -> bool {
+        let at_rest = !self.more;
         self.clear();
-        self.link.stop().await
+        at_rest && self.link.stop().await
     }
 
     /// Says goodbye. Dropping a session does without.
     pub async fn close(mut self) {
-        self.link.close().await;
+        let _ = timeout(self.config.waits.stop, self.link.close()).await;
     }
 
     /// Starts, and gives the number of the first packet, which is kept. `None`: there is none from there on.
@@ -192,7 +203,7 @@ impl Session {
                     let awaiting = crate::conn::Awaited::FirstPacket;
                     return Err(OpenError::Refused(Refusal::Mms { awaiting, reason }));
                 }
-                event @ (Event::Ended { .. } | Event::Header(_)) => {
+                event @ (Event::Ended { .. } | Event::Changed) => {
                     self.keep(event);
                     return Ok(None);
                 }
@@ -210,8 +221,8 @@ impl Session {
         self.held.clear();
         self.held_len = 0;
         self.astray = 0;
-        self.next = None;
         self.over = true;
+        self.more = false;
     }
 
     fn keep(&mut self, event: Event) {
@@ -236,7 +247,12 @@ impl Session {
     /// A packet at its place, unless it is none of those that are due.
     fn place(&mut self, Packet { location, data }: Packet) -> Result<Option<MediaPacket>, ReadError> {
         let behind = self.presentation.packets().is_some_and(|packets| u64::from(location) >= packets);
-        if u64::from(location) < self.due || behind {
+        // A broadcast outlives its numbers.
+        let early = match self.presentation.is_live() {
+            true => (location.wrapping_sub(self.due as u32) as i32) < 0,
+            false => u64::from(location) < self.due,
+        };
+        if early || behind {
             self.astray += u64::from(self.presentation.packet_size);
             if self.astray > 2 * BEFORE {
                 let expected = u32::try_from(self.due).unwrap_or(u32::MAX);
@@ -251,8 +267,8 @@ impl Session {
         Ok(Some(MediaPacket { location, data, padding }))
     }
 
-    fn ended(&mut self, reason: Hresult) -> Result<(), ReadError> {
-        self.over = true;
+    fn ended(&mut self, reason: Hresult, more: bool) -> Result<(), ReadError> {
+        (self.over, self.more) = (true, more);
         match reason.blame() {
             None | Some(Blame::End) => Ok(()),
             Some(_) => Err(ReadError::Ended(reason)),
@@ -261,16 +277,11 @@ impl Session {
 
     /// Another content begins.
     fn changed(&mut self, header: &Bytes) -> Result<(), ReadError> {
-        self.over = true;
-        self.due = 0;
         let now = &*self.presentation;
-        let next = Presentation::new(now.transport, now.url.clone(), now.facts.clone(), header, |header| {
-            self.config.streams.choose(header)
-        });
-        self.next = Some(Arc::new(next.map_err(|error| match error {
-            OpenError::Header(error) => ReadError::Packet { location: 0, error },
-            _ => ReadError::Connection(super::driver::gone()),
-        })?));
+        let choose = |header: &asf::Header| self.config.streams.choose(header);
+        let next = Presentation::new(now.transport, now.url.clone(), now.facts.clone(), header, choose);
+        self.presentation = Arc::new(next.map_err(|error| ReadError::Packet { location: 0, error })?);
+        (self.over, self.more, self.due) = (false, false, 0);
         Ok(())
     }
 

@@ -128,17 +128,25 @@ impl MmsSource {
         Ok((opened, Bytes::new(), packet))
     }
 
-    /// Plays from a packet, on a session at rest if there is one: that may have died meanwhile.
-    async fn play(&self, session: &mut Session, rested: bool, from: u32) -> Result<(), OpenError> {
-        let outcome = session.play(from).await;
-        match outcome {
-            Err(OpenError::Connection(_)) if rested => {
-                *session = self.client.open_anew().await?;
-                session.play(from).await
-            }
-            outcome => outcome,
+    /// A stream on a session.
+    async fn stream(&self, request: &OpenRequest, mut session: Session) -> Result<MmsReader, SourceError> {
+        let film = Arc::clone(session.presentation());
+        let (opened, rest, packet) = self.begin(request, &film)?;
+        if film.packets() != Some(packet) {
+            let beyond = || SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, "no packet has this number");
+            let from = u32::try_from(packet).map_err(|_| beyond())?;
+            session.play(from).await.map_err(|error| {
+                self.findings.lock().seek_refused |= matches!(error, OpenError::SeekNotHonoured { .. });
+                errors::of_open(Phase::Open, error)
+            })?;
         }
+        Ok(MmsReader::new(opened, self.client.clone(), Arc::clone(&self.findings), session, rest))
     }
+}
+
+/// Whether a new session may do better than one that was at rest.
+fn is_of_rest(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::Transient | ErrorClass::Changed)
 }
 
 fn extent(film: &Presentation) -> Extent {
@@ -160,7 +168,10 @@ impl RangeSource for MmsSource {
     }
 
     async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
-        // What a session at rest was told may be old.
+        // What a session at rest was told may be old, and a server may have no room for another one beside it.
+        if let Some(old) = self.client.take_idle() {
+            old.close().await;
+        }
         let session = self.client.open_anew().await.map_err(|error| errors::of_open(Phase::Probe, error))?;
         let film = Arc::clone(session.presentation());
         self.client.give_back(session);
@@ -180,23 +191,14 @@ impl RangeSource for MmsSource {
     }
 
     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
-        let of_open = |error| errors::of_open(Phase::Open, error);
-        let rested = self.client.has_idle();
-        let mut session = self.client.open().await.map_err(of_open)?;
-        let (opened, rest, packet) = self.begin(&request, session.presentation())?;
-        let film = Arc::clone(session.presentation());
-        if film.packets() != Some(packet) {
-            let beyond = || SourceError::new(ErrorClass::RangeNotSupported, Phase::Open, "no packet has this number");
-            let from = u32::try_from(packet).map_err(|_| beyond())?;
-            if let Err(error) = self.play(&mut session, rested, from).await {
-                if matches!(error, OpenError::SeekNotHonoured { .. }) {
-                    self.findings.lock().seek_refused = true;
-                }
-                return Err(of_open(error));
+        if let Some(session) = self.client.take_idle() {
+            match self.stream(&request, session).await {
+                // It may have died, and what it was told may be old. A server that is full, or will not, has been asked.
+                Err(error) if is_of_rest(error.class()) => {}
+                outcome => return Ok(Box::new(outcome?)),
             }
-            // It may be another session by now, and another file.
-            self.begin(&request, session.presentation())?;
         }
-        Ok(Box::new(MmsReader::new(opened, self.client.clone(), Arc::clone(&self.findings), session, rest)))
+        let session = self.client.open_anew().await.map_err(|error| errors::of_open(Phase::Open, error))?;
+        Ok(Box::new(self.stream(&request, session).await?))
     }
 }

@@ -3,5 +3,6 @@
 mod asf;
 mod client;
 mod conn;
+mod contract;
 mod corpus;
 mod wire;

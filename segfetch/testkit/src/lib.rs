@@ -5,6 +5,7 @@
 //! | [`lab`] | real FTP servers (vsftpd, proftpd, pure-ftpd, pyftpdlib) started from a test, their logs as values |
 //! | [`relay`] | a user-space TCP relay in front of an FTP server: delay, rate cap, black-out, kill, counters |
 //! | [`mem`] | a reader that hands out bytes in given pieces, and every way to cut them in two |
+//! | [`watched`] | connections that are counted, and can be ended from outside |
 //! | [`files`] | big sparse and pseudo-random files |
 //! | [`fds`], [`find_bin`], [`need_bin`] | open descriptors of this process; programs that a test runs |
 
@@ -12,6 +13,7 @@ pub mod files;
 pub mod lab;
 pub mod mem;
 pub mod relay;
+pub mod watched;
 
 use std::path::{Path, PathBuf};
 

@@ -233,6 +233,8 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("examples/tests/http/server.rs", "the pace of a web server"),
     ("examples/tests/http/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
     ("ftp-proto/tests/it/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
+    ("mms-proto/tests/it/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
+    ("mms-proto/tests/it/client/taped.rs", "the pace of a server in memory, on paused runtimes"),
 ];
 
 /// A test waits for what it waits for, not for a time. With a paused clock a sleep takes none, and is allowed.

@@ -1,0 +1,100 @@
+//! Downloads of films from the embedded media server: over many streams, killed and gone on with.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mms_proto::client::{Client, Config};
+use mms_proto::source::MmsSource;
+use mms_proto::testing::{Fault, Film, Habits, Rate, Server, When};
+use mms_proto::wire::Url;
+use segfetch::sink::MemoryVolume;
+use segfetch::{Connections, Download, DownloadError, Engine, EngineConfig};
+
+const PATH: &str = "/clip.asf";
+const TARGET: &str = "/d/clip.asf";
+
+fn film(seed: u64) -> Film {
+    Film::builder().packet_size(8000).packets(500).seed(seed).build()
+}
+
+fn server() -> Server {
+    let habits = Habits::default().rate(Rate::Bytes(1 << 20));
+    Server::builder().film(PATH, film(1)).habits(habits).start().unwrap()
+}
+
+fn engine() -> (Arc<MemoryVolume>, Engine) {
+    let volume = Arc::new(MemoryVolume::new());
+    let mut config = EngineConfig::default();
+    config.volume = Arc::<MemoryVolume>::clone(&volume);
+    (volume, Engine::new(config).unwrap())
+}
+
+fn download(server: &Server, scheme: &str) -> Download {
+    let url = Url::parse(&server.url(scheme, PATH)).unwrap();
+    Download::new(MmsSource::new(Client::new(url, Config::default())), TARGET)
+        .connections(Connections::Exactly(8))
+        .patience(Duration::from_secs(20))
+        .checkpoint_every(Duration::from_millis(20))
+}
+
+/// Starts a download, and drops it when so many bytes are durable.
+async fn killed(engine: &Engine, download: Download, durable: u64) {
+    let job = engine.start(download);
+    let mut progress = job.progress();
+    while progress.borrow_and_update().durable < durable {
+        progress.changed().await.expect("it goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_film_that_was_killed_twice_is_completed_from_where_it_was() {
+    for scheme in ["mmst", "mmsh", "mmsu"] {
+        let (server, (volume, engine)) = (server(), engine());
+        killed(&engine, download(&server, scheme), 500_000).await;
+        killed(&engine, download(&server, scheme), 1_500_000).await;
+        assert!(volume.read(TARGET).is_none());
+        let report = engine.start(download(&server, scheme)).join().await.unwrap();
+        assert!(report.resumed >= 1_500_000, "{scheme}: {report:?}");
+        assert_eq!(volume.paths(), [Path::new(TARGET)]);
+        assert!(volume.read(TARGET).unwrap() == film(1).served(), "{scheme}: another film");
+        assert!(server.counters().max_sessions >= 4, "{scheme}: {:?}", server.counters());
+    }
+}
+
+#[tokio::test]
+async fn a_film_arrives_through_connections_that_break() {
+    for scheme in ["mmst", "mmsh"] {
+        let (server, (volume, engine)) = (server(), engine());
+        for stream in 1..20 {
+            server.fault(When::Nth(stream), Fault::Cut { after: stream as u32 * 3 });
+        }
+        let report = engine.start(download(&server, scheme)).join().await.unwrap();
+        assert!(report.retries > 0, "{scheme}: {report:?}");
+        assert!(volume.read(TARGET).unwrap() == film(1).served(), "{scheme}: another film");
+    }
+}
+
+#[tokio::test]
+async fn another_film_in_its_place_is_not_mixed_with_what_is_there() {
+    for scheme in ["mmst", "mmsh"] {
+        let (server, (volume, engine)) = (server(), engine());
+        killed(&engine, download(&server, scheme), 500_000).await;
+        server.put(PATH, film(2));
+        match engine.start(download(&server, scheme)).join().await {
+            Err(DownloadError::Changed { .. }) => assert!(volume.read(TARGET).is_none(), "{scheme}"),
+            other => panic!("{scheme}: {other:?}"),
+        }
+    }
+}
+
+/// The server admits fewer than are wanted.
+#[tokio::test]
+async fn a_full_server_is_content_with_fewer() {
+    for scheme in ["mmst", "mmsh"] {
+        let (server, (volume, engine)) = (server(), engine());
+        server.set_max_sessions(3);
+        engine.start(download(&server, scheme)).join().await.unwrap();
+        assert!(volume.read(TARGET).unwrap() == film(1).served(), "{scheme}: another film");
+    }
+}
