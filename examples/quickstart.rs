@@ -4,7 +4,11 @@
 //!
 //! An FTP server in this process offers 256 MiB. A child process (this program again) fetches them over four connections and is
 //! killed half-way by SIGKILL, which no process can catch. A second child goes on from what the first one left on the disk.
-//! Then the file is compared with what the server has, by SHA-256.
+//! Then the file is compared with what the server has, by SHA-256. The same is done with a film on a media server, which sends
+//! it at the pace at which it plays, over MMST and over MMSH.
+
+#[path = "quickstart/film.rs"]
+mod film;
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
@@ -17,6 +21,7 @@ use ftp_proto::source::FtpSource;
 use ftp_proto::testing::{File, Server};
 use ftp_proto::wire::Url;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use segfetch::source::RangeSource;
 use segfetch::{Connections, Download, Engine, EngineConfig};
 use sha2::{Digest, Sha256};
 
@@ -29,8 +34,9 @@ const SIZE_VARIABLE: &str = "SEGFETCH_QUICKSTART_MIB";
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match &args[..] {
-        [] => demonstrate(),
-        [child, url, target] if child == "--child" => fetch(url, target.as_ref()),
+        [] => demonstrate().and_then(|()| film::demonstrate()),
+        [child, url, target] if child == "--child" => fetch_by_ftp(url, target.as_ref()),
+        [child, url, target] if child == "--film" => film::fetch(url, target.as_ref()),
         _ => Err(anyhow::anyhow!("it takes no argument")),
     };
     match result {
@@ -42,10 +48,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the child does: the whole of what a program needs to download, and a line of numbers now and then for its parent.
+/// What the child does.
 #[tokio::main]
-async fn fetch(url: &str, target: &Path) -> Result<()> {
-    let source = FtpSource::connect(&Url::parse(url)?, Config::default())?;
+async fn fetch_by_ftp(url: &str, target: &Path) -> Result<()> {
+    fetch(FtpSource::connect(&Url::parse(url)?, Config::default())?, target).await
+}
+
+/// The whole of what a program needs to download, and a line of numbers now and then for its parent.
+async fn fetch(source: impl RangeSource, target: &Path) -> Result<()> {
     let engine = Engine::new(EngineConfig::default())?;
     let job = engine.start(Download::new(source, target).connections(Connections::Exactly(CONNECTIONS)));
     let mut progress = job.progress();
@@ -77,7 +87,7 @@ fn demonstrate() -> Result<()> {
 
     say(&format!("An FTP server in this process offers {}: {url}", HumanBytes(len)));
     say(&format!("1. A child process fetches it over {CONNECTIONS} connections."));
-    let mut first = Run::start(&url, &target, len)?;
+    let mut first = Run::start("--child", &url, &target, len)?;
     let before = first.until(|state| state.received >= len / 2 && state.durable > 0)?;
     first.kill()?;
     say(&format!(
@@ -90,7 +100,7 @@ fn demonstrate() -> Result<()> {
     ensure!(!target.exists(), "{} exists before it is complete", target.display());
 
     say("3. A new child goes on.");
-    let done = Run::start(&url, &target, len)?.until_done()?;
+    let done = Run::start("--child", &url, &target, len)?.until_done()?;
 
     say("4. Comparing by SHA-256.");
     let (here, there) = (digest_of_file(&target)?, digest_of_content(&content));
@@ -145,9 +155,9 @@ struct Run {
 }
 
 impl Run {
-    fn start(url: &str, target: &Path, len: u64) -> Result<Self> {
+    fn start(what: &str, url: &str, target: &Path, len: u64) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--child").arg(url).arg(target).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg(what).arg(url).arg(target).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().context("starting a child")?;
         let stdout = child.stdout.take().context("the child has no output")?;
         Ok(Self { child, lines: BufReader::new(stdout).lines(), screen: Screen::new(len) })

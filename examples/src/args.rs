@@ -1,5 +1,7 @@
 //! The command line.
 
+mod mms;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use segfetch::source::{Digest, DigestAlgorithm, RangeSource};
 use segfetch::{Connections, Download, IfExists, OnChange, OnDamage, Verify};
 
 use crate::{exit, stream};
+pub(crate) use mms::Mms;
 
 const ABOUT: &str =
     "Fetches files over several connections, and survives anything: kills, power loss, changed files, full disks.";
@@ -26,8 +29,12 @@ Examples:
         log in as anna; the password is in no process list, no output, and on no disk
   segfetch -o - ftp://ftp.example.org/log.gz | zcat | less
         stream it
+  segfetch -n 4 mms://media.example.org/talk.wmv
+        a film from a media server; each of the four connections brings a part of it, at the pace of the film
+  segfetch --duration 30m -o news.wmv mmsh://live.example.org/radio
+        record half an hour of a live stream (Ctrl-C ends it earlier), as a file that players can seek in
   segfetch probe ftp://ftp.example.org/pub/disc.iso
-        what is there, and what can the server do?";
+        what is there, and what can the server do? Of a film also: which streams, how long, live or not";
 
 /// What the user asked for.
 #[derive(Debug, Parser)]
@@ -58,9 +65,11 @@ pub(crate) struct Probe {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Fetch {
-    /// What to fetch: ftp://, http:// or https://[user[:password]@]host[:port]/path
+    /// What to fetch: ftp://, http://, https:// or mms://[user[:password]@]host[:port]/path
     ///
-    /// An FTP path is relative to the login directory; "/%2Fetc/motd" starts at the root. Several URLs are fetched at the same time.
+    /// An FTP path is relative to the login directory; "/%2Fetc/motd" starts at the root. mms:// finds out how a media server wants to be
+    /// asked; mmsh:// (HTTP), mmst:// (TCP) and mmsu:// (UDP) say so, and http:// with ?MSWMExt=.asf is mmsh://. Several URLs are fetched
+    /// at the same time.
     #[arg(value_name = "URL", required = true)]
     pub(crate) urls: Vec<String>,
 
@@ -126,6 +135,9 @@ pub(crate) struct Fetch {
     /// Print events as JSON on standard output, one object per line
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) mms: Mms,
 }
 
 /// `--on-change`.
@@ -218,6 +230,9 @@ impl Fetch {
             if self.json {
                 return Err("-o - and --json both want standard output".into());
             }
+            if self.mms.tidy || self.mms.rebase {
+                return Err("--tidy and --rebase want a file; -o - is none".into());
+            }
             let restarts = self.on_change == Changed::Restart || self.on_damage == Damaged::Restart;
             if self.overwrite || self.unique || restarts {
                 return Err(
@@ -296,7 +311,7 @@ mod tests {
 
     use super::*;
 
-    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+    pub(super) fn parsed(line: &str) -> Result<Cli, clap::Error> {
         parse(line.split_whitespace().map(OsString::from))
     }
 

@@ -7,15 +7,15 @@ use segfetch::source::{ErrorClass, SourceError};
 /// For `--help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
-    0  done (also: the target was there already, with the server's length and time)
+    0  done (also: the target was there already, with the server's length and time; a live stream was recorded until Ctrl-C)
     1  another failure, or a defect of this program
     2  mistake in the command line
-    3  network or server gave up; run the same command again to go on
+    3  network or server gave up; run the same command again to go on. A live stream broke off; what came is whole
     4  not found, denied, or refused for good
     5  the file on the server has changed
     6  the file has the wrong checksum
     7  local storage: full, read-only, locked, damaged, or nobody reads -o - any more
-    8  the target exists and is another file
+    8  the target exists and is another file, or what was recorded before an interruption
   130  interrupted (Ctrl-C, SIGINT); run the same command again to go on
   143  terminated (SIGTERM); run the same command again to go on
 With several URLs the first of 130, 143, 1, 7, 6, 5, 4, 8, 3 that occurred.";

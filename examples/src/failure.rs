@@ -34,7 +34,7 @@ impl Failure {
         Self { exit, text: text.into(), advice: None, durable: 0 }
     }
 
-    fn advising(mut self, advice: impl Into<String>) -> Self {
+    pub(crate) fn advising(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
     }
@@ -43,12 +43,12 @@ impl Failure {
     pub(crate) fn of_source(error: &SourceError) -> Self {
         let failure = Self::new(Exit::of_source(error), clean(&chain(error)));
         match error.class() {
-            ErrorClass::NotFound if matches!(error.code(), Some(404 | 410)) => failure.advising("Check the URL."),
+            ErrorClass::NotFound if matches!(error.code(), Some(404 | 410)) || is_of_media(error) => failure.advising("Check the URL."),
             ErrorClass::Denied if error.code() == Some(403) => {
                 failure.advising("It may not be for everybody, or the link has expired: get a new one, or a user and a password.")
             }
             ErrorClass::NotFound => failure.advising("Check the path in the URL; it begins at the login directory, /%2F at the root."),
-            ErrorClass::Denied if error.phase() == Phase::Login => failure.advising(
+            ErrorClass::Denied if error.phase() == Phase::Login || is_of_media(error) => failure.advising(
                 "Check user and password: USER@HOST in the URL with the password in SEGFETCH_PASSWORD, or USER:PASSWORD@HOST.",
             ),
             ErrorClass::Denied => failure.advising("The server lets this account log in, but not read this file."),
@@ -118,6 +118,11 @@ impl Failure {
             _ => self,
         }
     }
+}
+
+/// Whether it was a media server that said so.
+fn is_of_media(error: &SourceError) -> bool {
+    matches!(error.cause(), Some(cause) if cause.is::<mms_proto::client::OpenError>())
 }
 
 /// What an error says, and all that it came from.

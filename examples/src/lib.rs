@@ -1,7 +1,9 @@
-//! Which URL is fetched by which crate: the table behind the `segfetch` command. And [`http`], a source of its own.
+//! Which URL is fetched by which crate: the table behind the `segfetch` command. And [`http`], a source of its own, and [`mms`], live
+//! streams as files.
 //!
 //! [`Schemes`] makes a [`RangeSource`] of a URL. URLs that lead to one account on one FTP server share a client, so that its sessions,
-//! and what was learned about the server, serve them all; URLs of web servers share their connections.
+//! and what was learned about the server, serve them all; URLs of web servers share their connections. Each file on a media server has
+//! a client of its own.
 //!
 //! ```
 //! use segfetch_cli::Schemes;
@@ -14,6 +16,7 @@
 //! ```
 
 pub mod http;
+pub mod mms;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -25,12 +28,13 @@ use segfetch::source::RangeSource;
 use thiserror::Error;
 
 use http::{ClientError, HttpSource, InvalidUrl};
+use mms::Media;
 
 /// The environment variable with the password for URLs that name a user and no password.
 pub const PASSWORD_VARIABLE: &str = "SEGFETCH_PASSWORD";
 
 /// Schemes that will be, and are not yet.
-const NOT_YET: [&str; 10] = ["ftps", "ftpes", "mms", "mmst", "mmsu", "mmsh", "rtsp", "rtsps", "rtspu", "pnm"];
+const NOT_YET: [&str; 6] = ["ftps", "ftpes", "rtsp", "rtsps", "rtspu", "pnm"];
 
 /// A file that can be fetched.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Remote {
     pub source: Box<dyn RangeSource>,
     /// The last part of the URL's path, decoded. Hostile: check before using it as a path.
     pub name: Option<Vec<u8>>,
+    /// The same file, if it is on a media server, for what only such servers can do.
+    pub media: Option<Media>,
     ftp: Option<Client>,
 }
 
@@ -67,6 +73,7 @@ impl Remote {
 #[derive(Debug, Default)]
 pub struct Schemes {
     password: Option<Secret>,
+    media: mms::Options,
     state: Mutex<State>,
 }
 
@@ -83,13 +90,13 @@ struct State {
 #[non_exhaustive]
 pub enum SchemeError {
     /// The scheme will be supported one day.
-    #[error("{0}:// is not supported yet; ftp://, http:// and https:// are")]
+    #[error("{0}:// is not supported yet; ftp://, http://, https:// and mms:// are")]
     NotYet(String),
     /// Nobody here knows the scheme.
-    #[error("{0}:// is not a scheme that is known here; ftp://, http:// and https:// are")]
+    #[error("{0}:// is not a scheme that is known here; ftp://, http://, https:// and mms:// are")]
     Unknown(String),
     /// It does not begin with a scheme.
-    #[error("not a URL: it has to begin with ftp://, http:// or https://")]
+    #[error("not a URL: it has to begin with ftp://, http://, https:// or mms://")]
     NotAUrl,
     /// It is an FTP URL with a mistake in it.
     #[error("not a usable FTP URL: {0}")]
@@ -97,6 +104,9 @@ pub enum SchemeError {
     /// It is a web server's URL with a mistake in it.
     #[error("not a usable web URL: {0}")]
     Http(#[from] InvalidUrl),
+    /// It is a media server's URL with a mistake in it.
+    #[error("not a usable media URL: {0}")]
+    Media(#[from] mms_proto::wire::UrlError),
     /// Web servers cannot be asked at all.
     #[error(transparent)]
     HttpClient(#[from] ClientError),
@@ -111,6 +121,9 @@ pub enum SchemeError {
     /// The password in the environment cannot be sent.
     #[error("the password in {PASSWORD_VARIABLE} cannot be sent: {0}")]
     Password(#[from] InvalidArg),
+    /// The password in the environment is no text, and media servers are sent text.
+    #[error("the password in {PASSWORD_VARIABLE} cannot be sent to a media server: it is not UTF-8")]
+    MediaPassword,
     /// One password, two servers: one of them would learn the password of the other.
     #[error("{PASSWORD_VARIABLE} would be sent to more than one server, {0} and {1}; run the command once for each")]
     PasswordForTwo(String, String),
@@ -128,7 +141,13 @@ impl Schemes {
     /// [`SchemeError::Password`].
     pub fn from_env() -> Result<Self, SchemeError> {
         let password = std::env::var_os(PASSWORD_VARIABLE).map(|value| Secret::new(value.into_encoded_bytes()));
-        Ok(Self { password: password.transpose()?, state: Mutex::default() })
+        Ok(Self { password: password.transpose()?, ..Self::default() })
+    }
+
+    /// With other wishes for media servers.
+    #[must_use]
+    pub fn with_media(self, media: mms::Options) -> Self {
+        Self { media, ..self }
     }
 
     /// The file behind a URL. Connects to nothing.
@@ -139,6 +158,7 @@ impl Schemes {
         let (scheme, _) = url.split_once("://").ok_or(SchemeError::NotAUrl)?;
         let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         match scheme.to_ascii_lowercase().as_str() {
+            _ if mms::is_media(url) => self.media(url),
             "ftp" => self.ftp(&Url::parse(url)?),
             "http" | "https" => self.http(url),
             _ if !is_scheme || scheme.is_empty() => Err(SchemeError::NotAUrl),
@@ -151,7 +171,7 @@ impl Schemes {
         let ftp = self.ftp_client(url)?;
         let source = FtpSource::new(ftp.clone(), url);
         let source = source.map_err(|reason| SchemeError::NotAFile { url: url.to_string(), reason })?;
-        Ok(Remote { source: Box::new(source), name: url.file_name().map(<[u8]>::to_vec), ftp: Some(ftp) })
+        Ok(Remote { source: Box::new(source), name: url.file_name().map(<[u8]>::to_vec), media: None, ftp: Some(ftp) })
     }
 
     fn ftp_client(&self, url: &Url) -> Result<Client, SchemeError> {
@@ -183,7 +203,18 @@ impl Schemes {
             source = source.with_password(password.expose())?;
         }
         let name = Some(source.file_name()).filter(|name| !name.is_empty());
-        Ok(Remote { source: Box::new(source), name, ftp: None })
+        Ok(Remote { source: Box::new(source), name, media: None, ftp: None })
+    }
+
+    fn media(&self, url: &str) -> Result<Remote, SchemeError> {
+        let mut url = mms_proto::wire::Url::parse(url.split('#').next().unwrap_or(url))?;
+        if let (Some(password), Some(_), None) = (&self.password, url.user(), url.password()) {
+            let password = std::str::from_utf8(password.expose()).map_err(|_| SchemeError::MediaPassword)?;
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).give_password_to(url.authority())?;
+            url = mms::with_password(&url, password)?;
+        }
+        let (name, media) = (url.name(), Media::new(url, &self.media));
+        Ok(Remote { source: Box::new(media.clone()), name, media: Some(media), ftp: None })
     }
 }
 
@@ -202,7 +233,7 @@ mod tests {
     use super::*;
 
     fn with_password() -> Schemes {
-        Schemes { password: Some(Secret::new("zyzzyva").unwrap()), state: Mutex::default() }
+        Schemes { password: Some(Secret::new("zyzzyva").unwrap()), ..Schemes::default() }
     }
 
     fn clients(schemes: &Schemes) -> usize {
@@ -235,6 +266,21 @@ mod tests {
         }
         assert!(matches!(schemes.remote("ftp://"), Err(SchemeError::Ftp(_))));
         assert!(matches!(schemes.remote("http://"), Err(SchemeError::Http(_))));
+        assert!(matches!(schemes.remote("mms://"), Err(SchemeError::Media(_))));
+    }
+
+    #[test]
+    fn a_media_server_is_asked_in_its_own_way_also_behind_a_web_url() {
+        for url in
+            ["mms://h/f.wmv", "mmst://h/f.wmv", "mmsh://h/f.wmv", "mmsu://h/f.wmv", "http://h/f.wmv?MSWMExt=.asf"]
+        {
+            let remote = Schemes::new().remote(url).unwrap();
+            assert!(remote.media.is_some(), "{url}");
+            assert_eq!(remote.name.as_deref(), Some(&b"f.wmv"[..]));
+        }
+        for url in ["http://h/f.wmv", "ftp://h/f.wmv"] {
+            assert!(Schemes::new().remote(url).unwrap().media.is_none(), "{url}");
+        }
     }
 
     #[test]
@@ -249,6 +295,10 @@ mod tests {
             "https://a:zyzzyva@h/f",
             "https://a@h/f?zyzzyva#zyzzyva",
             "http://a:zyzzyva@h:x/f",
+            "mms://a:zyzzyva@h/f",
+            "mms://a@h/f?zyzzyva",
+            "mms://a:zyzzyva@h:x/f",
+            "http://a@h/f?MSWMExt=.asf&zyzzyva",
             "x://a:zyzzyva@h/f",
         ] {
             let text = match schemes.remote(url) {
@@ -269,6 +319,7 @@ mod tests {
         schemes.remote("ftp://anna:own@other/a").unwrap();
         assert!(matches!(schemes.remote("ftp://anna@third/a"), Err(SchemeError::PasswordForTwo(..))));
         assert!(matches!(schemes.remote("https://anna@h/a"), Err(SchemeError::PasswordForTwo(..))));
+        assert!(matches!(schemes.remote("mms://anna@other/a"), Err(SchemeError::PasswordForTwo(..))));
         schemes.remote("https://anna:own@h/a").unwrap();
         schemes.remote("https://h/a").unwrap();
     }
@@ -282,5 +333,7 @@ mod tests {
         assert_eq!(name("https://h/a/b%20c.iso?d=/e").as_deref(), Some(&b"b c.iso"[..]));
         assert_eq!(name("https://h/a/"), None);
         assert_eq!(name("https://h"), None);
+        assert_eq!(name("mms://h/a/b%20c.wmv?d=/e").as_deref(), Some(&b"b c.wmv"[..]));
+        assert_eq!(name("mmsh://h/"), None);
     }
 }

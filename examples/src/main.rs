@@ -3,6 +3,7 @@
 mod args;
 mod exit;
 mod failure;
+mod media;
 mod naming;
 mod probe;
 mod render;
@@ -50,6 +51,6 @@ async fn command(cli: &Cli) -> Result<Exit, Failure> {
     let schemes = Schemes::from_env().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     match &cli.command {
         Some(Command::Probe(args)) => probe::probe(args, &schemes, stop).await,
-        None => run::fetch(&cli.fetch, &schemes, stop).await,
+        None => run::fetch(&cli.fetch, &schemes.with_media(cli.fetch.mms.options()), stop).await,
     }
 }

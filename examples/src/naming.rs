@@ -55,7 +55,7 @@ pub(crate) fn target(
 pub(crate) fn check_collisions<'a>(targets: impl IntoIterator<Item = (&'a str, &'a Path)>) -> Result<(), NamingError> {
     let mut seen: HashMap<PathBuf, &str> = HashMap::new();
     for (url, target) in targets {
-        for suffix in ["", ".part", ".part.sfj", ".part.sfj.new"] {
+        for suffix in ["", ".part", ".part.sfj", ".part.sfj.new", ".part.tidy"] {
             let mut path = target.as_os_str().to_owned();
             path.push(suffix);
             if let Some(first) = seen.insert(path.clone().into(), url) {

@@ -1,15 +1,18 @@
 //! `segfetch probe`: what is there, and what its server can do.
 
+mod film;
+
 use std::io::{self, Write};
 
 use segfetch::source::{Access, Extent, Pace, RangeSource, SourceContext, SourceInfo, Strength};
 use segfetch_cli::Schemes;
+use segfetch_cli::mms::Media;
 
 use crate::args::Probe;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::naming::{clean, printable};
-use crate::render::{self, Subject, algorithm_word, bytes, hex, utc};
+use crate::render::{self, Answer, Subject, algorithm_word, bytes, hex, utc};
 use crate::signals::{self, Stop};
 
 /// Asks about every URL, one after the other.
@@ -30,13 +33,19 @@ pub(crate) async fn probe(args: &Probe, schemes: &Schemes, stop: Stop) -> Result
         let host = remote.source.host().map(|host| clean(host.as_str()));
         let subject = Subject { name: url.clone(), url, host, target: None };
         let features = remote.features();
+        let media = remote.media.as_ref().and_then(Media::facts);
         // Nobody to read the answer is no failure of the probe.
         let _ = if args.json {
-            let result = result.as_ref().map(|info| (info, &features[..]));
+            let answer = |info| Answer { info, features: &features, media: media.as_ref() };
+            let result = result.as_ref().map(answer);
             render::print_probe_json(&mut io::stdout(), &subject, result)
         } else {
             match &result {
-                Ok(info) => io::stdout().write_all(describe(&subject, info, &features).as_bytes()),
+                Ok(info) => {
+                    let mut text = describe(&subject, info, &features);
+                    media.iter().for_each(|facts| text += &film::describe(facts));
+                    io::stdout().write_all(text.as_bytes())
+                }
                 Err(failure) => writeln!(io::stderr(), "{}: {failure}", subject.name),
             }
         };
@@ -53,7 +62,7 @@ fn describe(subject: &Subject, info: &SourceInfo, features: &[&str]) -> String {
         &match info.extent {
             Extent::Known(len) => format!("{len} bytes ({})", bytes(len)),
             Extent::AtLeast(len) => format!("at least {len} bytes"),
-            Extent::Growing => "growing".into(),
+            Extent::Growing => "none yet: it is made while it is sent".into(),
             _ => "not stated".into(),
         },
     );

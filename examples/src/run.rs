@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::args::Fetch;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::media::Take;
 use crate::naming::{self, clean, printable};
 use crate::render::{self, Loudness, Subject, Summary};
 use crate::signals::{self, Stop};
@@ -67,15 +68,16 @@ pub(crate) async fn fetch(args: &Fetch, schemes: &Schemes, stop: Stop) -> Result
     let (to, mut messages) = mpsc::channel(QUEUE);
     for (id, (remote, subject)) in remotes.into_iter().zip(&subjects).enumerate() {
         let screen = Screen { id, to: to.clone() };
+        let take = Take::new(remote.media, &args.mms);
         match &subject.target {
             Some(target) => {
                 let download = args.download(remote.source, target);
-                tokio::spawn(to_file(engine.clone(), download, subject.clone(), screen, stop.clone()));
+                tokio::spawn(to_file(engine.clone(), download, subject.clone(), take, screen, stop.clone()));
             }
             None => {
                 let told = screen.clone();
                 let stream = args.stream(remote.source).on_event(move |event| told.offer(Message::Event(event)));
-                tokio::spawn(to_stdout(stream, args.checksum.clone(), screen, stop.clone()));
+                tokio::spawn(to_stdout(stream, args.checksum.clone(), take, screen, stop.clone()));
             }
         }
     }
@@ -131,18 +133,24 @@ fn plan(args: &Fetch, schemes: &Schemes) -> Result<(Vec<Remote>, Vec<Subject>), 
     }
     let targets = subjects.iter().filter_map(|subject| Some((&*subject.url, subject.target.as_deref()?)));
     naming::check_collisions(targets).map_err(|error| usage(&error))?;
+    if let Some(option) = args.mms.given().filter(|_| remotes.iter().all(|remote| remote.media.is_none())) {
+        let text = format!("{option} is for media servers (mms:// and its kin), and no URL leads to one");
+        return Err(Failure::new(Exit::Usage, text));
+    }
     Ok((remotes, subjects))
 }
 
 /// Carries one download through, and tells the screen.
-async fn to_file(engine: Engine, download: Download, subject: Subject, screen: Screen, stop: Stop) {
+async fn to_file(engine: Engine, download: Download, subject: Subject, take: Take, screen: Screen, stop: Stop) {
     let mut job = engine.start(download);
     let (mut events, mut progress, control) = (job.events(), job.progress(), job.control());
-    let asked = stop.clone();
+    let (asked, ending) = (stop.clone(), take.clone());
     // On its own, so that it also works while the screen takes nothing.
     let cancelling = tokio::spawn(async move {
         signals::asked(asked).await;
-        control.cancel();
+        if !ending.end() {
+            control.cancel();
+        }
     });
     let mut joined = std::pin::pin!(job.join());
     let (mut telling, mut moving) = (true, true);
@@ -172,24 +180,42 @@ async fn to_file(engine: Engine, download: Download, subject: Subject, screen: S
     let last = progress.borrow().clone();
     screen.tell(Message::Progress(last.clone())).await;
     let signal = *stop.borrow();
-    let result =
-        result.map(Summary::from).map_err(|error| Failure::of(&error, subject.target.as_deref(), signal, &last));
+    let target = subject.target.as_deref();
+    let failure =
+        |error| take.refused(&error, target, &last).unwrap_or_else(|| Failure::of(&error, target, signal, &last));
+    let result = result.map(Summary::from).map_err(failure);
+    let result = match result {
+        Ok(summary) => take.finish(summary).await,
+        Err(failure) => Err(failure),
+    };
     screen.tell(Message::Ended(result)).await;
 }
 
 /// Streams one file, and tells the screen, for which it does not wait.
-async fn to_stdout(stream: OrderedStream, expected: Option<Digest>, screen: Screen, stop: Stop) {
+async fn to_stdout(stream: OrderedStream, expected: Option<Digest>, take: Take, screen: Screen, stop: Stop) {
     let mut out = tokio::io::stdout();
     let tell = |progress| screen.offer(Message::Progress(progress));
     let result = tokio::select! {
         result = stream::copy(stream, &mut out, expected.as_ref(), tell) => result,
-        _ = signals::asked(stop.clone()) => Err(DownloadError::Cancelled { durable: 0 }.into()),
+        () = cancelled(&take, stop.clone()) => Err(DownloadError::Cancelled { durable: 0 }.into()),
     };
     let result = result.map_err(|error| match error {
         StreamError::Download(error) => Failure::of(&error, None, *stop.borrow(), &Progress::default()),
         StreamError::Output(error) => Failure::new(Exit::Storage, output_gone(&error)),
     });
+    let result = match result {
+        Ok(summary) => take.finish(summary).await,
+        Err(failure) => Err(failure),
+    };
     screen.tell(Message::Ended(result)).await;
+}
+
+/// Waits until the user asks to stop, and nothing is there that could end in good order.
+async fn cancelled(take: &Take, stop: Stop) {
+    signals::asked(stop).await;
+    if take.end() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn output_gone(error: &io::Error) -> String {

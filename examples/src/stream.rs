@@ -89,6 +89,7 @@ pub(crate) async fn copy(
         refusals: 0,
         already_complete: false,
         sha256,
+        media: None,
     })
 }
 

@@ -48,6 +48,37 @@ fn sans_io_ftp_fetches_a_file_without_a_runtime() {
 }
 
 #[test]
+fn sans_io_mms_fetches_a_film_without_a_runtime() {
+    let said = output(&mut Command::new(example("sans_io_mms")));
+    assert!(said.starts_with("Some(1000) packets, seekable: true\n") && said.ends_with(" bytes, equal\n"), "{said}");
+}
+
+#[test]
+fn save_stream_joins_a_broadcast_and_makes_a_file_of_it() {
+    let said = output(&mut Command::new(example("save_stream")));
+    for part in [", live\n", "joined at packet 4000000, ", "250 packets, an index of "] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+}
+
+#[test]
+fn list_streams_says_what_is_in_a_film() {
+    let said = output(&mut Command::new(example("list_streams")));
+    for part in ["\"Test film 1\" by ", "Some(300) packets", "stream 1: video MJPG, 64x48", "stream 2: sound 0x0001, "]
+    {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+}
+
+#[test]
+fn tidy_asf_looks_into_packets_and_makes_an_index() {
+    let said = output(&mut Command::new(example("tidy_asf")));
+    for part in ["600 packets of 3200 bytes, Some(", "a key frame of stream 1 in packet 0\n", "an index of "] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+}
+
+#[test]
 fn zip_member_reads_a_member_and_not_the_archive() {
     let said = output(&mut Command::new(example("zip_member")));
     assert!(said.contains("  film.mkv\n") && said.contains("1048576 bytes of notes.txt with 2 streams, "), "{said}");
@@ -58,9 +89,15 @@ fn quickstart_kills_resumes_compares_and_cleans_up() {
     let tmp = tempfile::tempdir().unwrap();
     let said =
         output(Command::new(example("quickstart")).env("SEGFETCH_QUICKSTART_MIB", "32").env("TMPDIR", tmp.path()));
-    for part in
-        ["Killed by SIGKILL", "disc.iso.part.sfj", "on both sides", "connections at once       4", "SHA-256 equal"]
-    {
+    for part in [
+        "Killed by SIGKILL",
+        "disc.iso.part.sfj",
+        "on both sides",
+        "connections at once       4",
+        "SHA-256 equal",
+        "film by MMST",
+        "film by MMSH",
+    ] {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
     assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 0, "the temporary directory is cleaned up");

@@ -1,15 +1,20 @@
 //! Events for programs: one JSON object per line. The manual (README.md) lists every field; a test compares the two.
 
+mod film;
+
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use segfetch::source::{Access, DigestAlgorithm, ErrorClass, Phase, SourceInfo, Strength};
 use segfetch::{Event, Integrity, Progress, Stage};
+use segfetch_cli::mms::Facts;
 use serde::Serialize;
 
+use super::media::padding_word;
 use super::{Subject, Summary, View};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use film::Film;
 
 /// Raised when a field changes its meaning or goes away; new events and new fields do not raise it.
 const VERSION: u8 = 1;
@@ -94,6 +99,10 @@ enum Body<'a> {
     Server {
         features: &'a [&'static str],
     },
+    Media {
+        #[serde(flatten)]
+        film: Film<'a>,
+    },
     Stopping {},
     Done {
         path: Option<String>,
@@ -107,6 +116,8 @@ enum Body<'a> {
         refusals: u32,
         already_complete: bool,
         sha256: Option<String>,
+        padding: Option<&'static str>,
+        tidied: Option<bool>,
     },
     Failed {
         code: u8,
@@ -172,17 +183,28 @@ fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
+/// What a probe has found out.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer<'a> {
+    pub(crate) info: &'a SourceInfo,
+    /// What the server can do.
+    pub(crate) features: &'a [&'static str],
+    /// If it is a media server.
+    pub(crate) media: Option<&'a Facts>,
+}
+
 /// Writes what `probe --json` says of one URL: what the file is, and what its server can do.
 pub(crate) fn print_probe(
     out: &mut impl Write,
     subject: &Subject,
-    result: Result<(&SourceInfo, &[&'static str]), &Failure>,
+    result: Result<Answer<'_>, &Failure>,
 ) -> io::Result<()> {
     let mut say = |body| write_line(out, &Line { v: VERSION, id: None, body });
     say(Body::Start { url: &subject.url, target: None })?;
     match result {
-        Ok((info, features)) => {
+        Ok(Answer { info, features, media }) => {
             say(Body::Probed { info: Info::new(info, subject) })?;
+            media.map_or(Ok(()), |facts| say(Body::Media { film: Film::new(facts) }))?;
             say(Body::Server { features })
         }
         Err(failure) => say(failed(failure)),
@@ -246,6 +268,8 @@ impl<W: Write> View for Json<W> {
                 refusals: summary.refusals,
                 already_complete: summary.already_complete,
                 sha256: summary.sha256.map(|sha256| hex(&sha256)),
+                padding: summary.media.as_ref().map(|media| padding_word(media.padding)),
+                tidied: summary.media.as_ref().map(|media| media.tidied.is_some()),
             },
         };
         self.write(Some(id), body);

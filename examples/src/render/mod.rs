@@ -3,6 +3,7 @@
 mod bars;
 mod json;
 mod lines;
+mod media;
 mod text;
 
 use std::io::{self, IsTerminal};
@@ -14,8 +15,9 @@ use segfetch::{Event, Integrity, Progress, Report};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-pub(crate) use json::{algorithm_word, hex, print_probe as print_probe_json};
-pub(crate) use text::{bytes, percent, utc};
+pub(crate) use json::{Answer, algorithm_word, hex, print_probe as print_probe_json};
+pub(crate) use media::MediaSummary;
+pub(crate) use text::{bytes, percent, seconds, utc};
 
 /// One download, as it is called in messages.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub(crate) struct Summary {
     pub(crate) refusals: u32,
     pub(crate) already_complete: bool,
     pub(crate) sha256: Option<[u8; 32]>,
+    /// If it came from a media server.
+    pub(crate) media: Option<MediaSummary>,
 }
 
 impl From<Report> for Summary {
@@ -61,6 +65,7 @@ impl From<Report> for Summary {
             refusals: report.refusals,
             already_complete: report.already_complete,
             sha256: report.sha256,
+            media: None,
         }
     }
 }

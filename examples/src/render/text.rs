@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use segfetch::source::Extent;
 use segfetch::{Event, Integrity, Progress, Stage};
 
-use super::{Loudness, Subject, Summary};
+use super::{Loudness, MediaSummary, Subject, Summary};
 use crate::failure::Failure;
 use crate::naming::{clean, printable};
 
@@ -53,6 +53,9 @@ impl Teller {
             Event::Probed(info) if self.extents[id].replace(info.extent) == Some(info.extent) => return None,
             Event::Probed(info) => match info.extent.known() {
                 Some(len) => bytes(len),
+                None if info.extent == Extent::Growing => {
+                    "a live stream; it is recorded until it ends, until its time is up, or until Ctrl-C".into()
+                }
                 None => "the server does not say how long the file is".into(),
             },
             Event::Resumed { have, damaged: 0 } => format!("going on; {} are here already", bytes(*have)),
@@ -100,6 +103,9 @@ impl Teller {
             Ok(_) if self.loudness == Loudness::Quiet => None,
             Ok(summary) => {
                 let mut text = self.with_name(id, &done(summary));
+                for line in summary.media.iter().flat_map(MediaSummary::lines) {
+                    text.push_str(&format!("\n  {line}"));
+                }
                 if summary.integrity == Integrity::Unverified && !summary.already_complete && !self.explained {
                     self.explained = true;
                     text.push_str("\n  Not verified: this server gives nothing strong to recognise a file by. Length, time and all compared");
@@ -284,6 +290,7 @@ mod tests {
             refusals: 0,
             already_complete: false,
             sha256: None,
+            media: None,
         };
         let mut teller = teller(Loudness::Normal);
         let first = teller.ended(0, &Ok(summary.clone())).unwrap();

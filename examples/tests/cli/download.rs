@@ -158,10 +158,9 @@ async fn a_mistake_in_the_command_line_is_2_and_touches_no_server() {
     for (url, said) in [
         ("ftps://h/f", "not supported yet"),
         ("ftpes://h/f", "not supported yet"),
-        ("mms://h/f", "not supported yet"),
         ("rtsp://h/f", "not supported yet"),
         ("pnm://h/f", "not supported yet"),
-        ("mms://h/f", "not supported yet"),
+        ("mms://h:0/f", "not a usable media URL"),
         ("gopher://h/f", "gopher"),
         ("f", "ftp://"),
         ("ftp://h/d/", "ftp://h/d/ cannot be fetched: the URL names a directory"),

@@ -1,9 +1,10 @@
-//! The built command against FTP servers in this process. No test waits by the clock: each waits for a line or a counter.
+//! The built command against FTP and media servers in this process. No test waits by the clock: each waits for a line or a counter.
 
 mod download;
 mod goodbye;
 mod hostile;
 mod json;
+mod mms;
 mod names;
 mod resume;
 mod secrets;

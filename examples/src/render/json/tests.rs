@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mms_proto::asf::Padding;
 use segfetch::source::{Extent, Validator};
+use segfetch_cli::mms::StreamFacts;
 use serde_json::Value;
 
 use super::*;
+use crate::render::MediaSummary;
 
 fn subject() -> Subject {
     Subject { url: "ftp://h/f".into(), name: "f".into(), host: Some("h:21:anna".into()), target: Some("d/f".into()) }
@@ -24,7 +27,24 @@ fn summary() -> Summary {
         refusals: 3,
         already_complete: false,
         sha256: Some([0xab; 32]),
+        media: Some(MediaSummary { padding: Padding::Restored, live: false, left_out: Vec::new(), tidied: None }),
     }
+}
+
+fn answer<'a>(info: &'a SourceInfo, media: Option<&'a Facts>) -> Answer<'a> {
+    Answer { info, features: &["EPSV"], media }
+}
+
+/// What a media server says of a film.
+fn film() -> Facts {
+    let mut stream = StreamFacts::default();
+    (stream.number, stream.kind, stream.codec) = (2, "audio", Some("MP3".into()));
+    let mut facts = Facts::default();
+    (facts.transport, facts.packets, facts.packet_size) = ("MMST".into(), Some(3), 1400);
+    facts.duration = Some(Duration::from_millis(1500));
+    facts.description.title = "A \u{1b}[2J".into();
+    facts.streams = vec![stream];
+    facts
 }
 
 /// One of every event.
@@ -76,7 +96,7 @@ fn every_event_has_the_fields_that_version_1_had() {
             r#"{"v":1,"id":0,"event":"missed","count":5}"#,
             r#"{"v":1,"id":0,"event":"progress","stage":"starting","total":10,"received":0,"written":0,"durable":0,"resumed":0,"rate":5,"left_ms":2000,"connections":0,"limit":null}"#,
             r#"{"v":1,"event":"stopping"}"#,
-            r#"{"v":1,"id":0,"event":"done","path":"d/f","length":10,"fetched":6,"resumed":4,"elapsed_ms":1500,"integrity":"one-stream","opens":1,"retries":2,"refusals":3,"already_complete":false,"sha256":"abababababababababababababababababababababababababababababababab"}"#,
+            r#"{"v":1,"id":0,"event":"done","path":"d/f","length":10,"fetched":6,"resumed":4,"elapsed_ms":1500,"integrity":"one-stream","opens":1,"retries":2,"refusals":3,"already_complete":false,"sha256":"abababababababababababababababababababababababababababababababab","padding":"restored","tidied":false}"#,
             r#"{"v":1,"id":0,"event":"failed","code":3,"kind":"network","message":"gone","advice":null,"durable":0}"#,
             r#"{"v":1,"event":"exit","code":3}"#,
         ]
@@ -94,7 +114,7 @@ fn the_manual_lists_every_event_with_every_field() {
     }
     let mut probe = Vec::new();
     let info = SourceInfo::new(Extent::Unknown, Access::Sequential);
-    print_probe(&mut probe, &subject(), Ok((&info, &[]))).unwrap();
+    print_probe(&mut probe, &subject(), Ok(answer(&info, Some(&film())))).unwrap();
     let mut printed = BTreeMap::new();
     for line in all().into_iter().chain(String::from_utf8(probe).unwrap().lines().skip(2).map(str::to_owned)) {
         let Value::Object(mut object) = serde_json::from_str(&line).unwrap() else { panic!("{line}") };
@@ -142,10 +162,22 @@ fn a_reader_that_went_away_stops_the_events_and_nothing_else() {
 fn a_probe_is_what_the_file_is_and_what_its_server_can_do() {
     let mut out = Vec::new();
     let info = SourceInfo::new(Extent::Unknown, Access::Sequential);
-    print_probe(&mut out, &subject(), Ok((&info, &["EPSV"]))).unwrap();
+    print_probe(&mut out, &subject(), Ok(answer(&info, None))).unwrap();
     print_probe(&mut out, &subject(), Err(&Failure::new(Exit::Permanent, "no"))).unwrap();
     let text = String::from_utf8(out).unwrap();
     let events: Vec<_> =
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect();
     assert_eq!(events, ["start", "probed", "server", "start", "failed"]);
+}
+
+#[test]
+fn a_film_is_its_streams_and_what_was_written_about_it() {
+    let mut out = Vec::new();
+    let info = SourceInfo::new(Extent::Known(10), Access::Random);
+    print_probe(&mut out, &subject(), Ok(answer(&info, Some(&film())))).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(
+        text.lines().nth(2).unwrap(),
+        r#"{"v":1,"event":"media","transport":"MMST","server":null,"live":false,"seekable":false,"packets":3,"packet_size":1400,"duration_ms":1500,"bit_rate":null,"streams":[{"number":2,"kind":"audio","codec":"MP3","shape":null,"bit_rate":null,"encrypted":false}],"title":"A \u001b[2J","author":null,"copyright":null,"description":null,"rating":null}"#
+    );
 }
