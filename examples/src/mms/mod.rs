@@ -30,7 +30,7 @@ mod tidy;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use mms_proto::asf::Padding;
@@ -106,6 +106,7 @@ impl Media {
         let url = if url.scheme() == Scheme::Http { url.with_scheme(Scheme::Mmsh) } else { url };
         let mut config = Config::default().with_streams(options.streams.clone());
         config.fidelity = options.fidelity;
+        config.time_of_day = Some(SystemTime::now);
         let shown = url.to_string();
         let label = shown.split_once('?').map_or(shown.clone(), |(before, _)| format!("{before}?..."));
         let source = MmsSource::new(Client::new(url, config));

@@ -134,6 +134,7 @@ pub(super) struct Mmst {
     pub(super) incarnations: Incarnations,
     pub(super) read_block_report: bool,
     pub(super) ping_before_answers: bool,
+    pub(super) ping_in_header: bool,
     pub(super) ping_every_packets: u32,
     pub(super) ping_idle: Duration,
     pub(super) udp_only: bool,
@@ -147,6 +148,7 @@ pub(super) struct Mmsh {
     pub(super) content_type: Option<String>,
     pub(super) features: Option<String>,
     pub(super) unpaced_mark: bool,
+    pub(super) unpaced_media: bool,
     pub(super) metadata: bool,
     pub(super) packet_pair: bool,
 }
@@ -186,6 +188,7 @@ impl Default for Habits {
                 incarnations: Incarnations::Echoed,
                 read_block_report: true,
                 ping_before_answers: false,
+                ping_in_header: false,
                 ping_every_packets: 0,
                 ping_idle: Duration::from_secs(30),
                 udp_only: false,
@@ -196,6 +199,7 @@ impl Default for Habits {
                 content_type: None,
                 features: None,
                 unpaced_mark: false,
+                unpaced_media: false,
                 metadata: false,
                 packet_pair: false,
             },
@@ -256,6 +260,8 @@ setters! {
     read_block_report(report: bool) => mmst.read_block_report = report;
     /// Sends a Ping before each answer.
     ping_before_answers(ping: bool) => mmst.ping_before_answers = ping;
+    /// Sends a Ping after each piece of the header.
+    ping_in_header(ping: bool) => mmst.ping_in_header = ping;
     /// Sends a Ping after every so many packets; 0 is never.
     ping_every_packets(packets: u32) => mmst.ping_every_packets = packets;
     /// Sends a Ping after so long without anything else to send; 30 s if not set.
@@ -273,6 +279,8 @@ setters! {
     features(features: &str) => mmsh.features = Some(features.to_owned());
     /// Chunks begin with `0xA4` instead of `$`: no pause follows.
     unpaced_mark(mark: bool) => mmsh.unpaced_mark = mark;
+    /// The same for chunks of media alone: MPlayer takes it there, and not before.
+    unpaced_media(mark: bool) => mmsh.unpaced_media = mark;
     /// Sends `$M` before `$H`, whoever the client is.
     metadata(metadata: bool) => mmsh.metadata = metadata;
     /// Sends a `$P` chunk before everything else.

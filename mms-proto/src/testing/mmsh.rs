@@ -199,7 +199,8 @@ impl Session {
 
     /// A chunk: mark, kind, length.
     fn chunk(&self, kind: u8, body: &[u8]) -> Vec<u8> {
-        let mark = if self.habits.mmsh.unpaced_mark { 0xA4 } else { b'$' };
+        let mmsh = &self.habits.mmsh;
+        let mark = if mmsh.unpaced_mark || mmsh.unpaced_media && kind == b'D' { 0xA4 } else { b'$' };
         let mut chunk = vec![mark, kind];
         chunk.extend((body.len() as u16).to_le_bytes());
         chunk.extend_from_slice(body);

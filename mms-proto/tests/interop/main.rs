@@ -2,6 +2,7 @@
 
 mod asf;
 mod auth;
+mod foreign_clients;
 #[allow(dead_code)]
 #[path = "../it/client/gate/mod.rs"]
 mod gate;

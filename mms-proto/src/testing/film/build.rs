@@ -13,7 +13,7 @@ pub enum Stream {
         /// 1 to 127.
         number: u8,
     },
-    /// Motion JPEG, 64 by 48, grey.
+    /// Motion JPEG, 64 by 48, without colour.
     Video {
         /// 1 to 127.
         number: u8,

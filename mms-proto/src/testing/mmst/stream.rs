@@ -37,6 +37,9 @@ impl Session {
                 Some(channel) => channel.header(&bytes).await,
                 None => self.line.out.extend_from_slice(&bytes),
             }
+            if self.habits.mmst.ping_in_header {
+                self.ping();
+            }
         }
         self.spoke = Instant::now();
         self.shared.stats.count(|c| c.headers += 1);
