@@ -46,6 +46,8 @@ pub struct Session {
     over: bool,
     /// Another content follows it.
     more: bool,
+    /// Something has been asked for.
+    played: bool,
 }
 
 /// A packet of the file.
@@ -73,6 +75,7 @@ impl Session {
             held_len: 0,
             over: true,
             more: false,
+            played: false,
         }
     }
 
@@ -88,6 +91,7 @@ impl Session {
     /// [`OpenError::SeekNotHonoured`] if the server begins far before it however it is asked. The session is then of no more use, as
     /// after any other error.
     pub async fn play(&mut self, from: u32) -> Result<(), OpenError> {
+        self.played = true;
         if self.presentation.is_live() {
             self.start(0, Form::First).await?;
             return Ok(());
@@ -175,6 +179,11 @@ impl Session {
         let at_rest = !self.more;
         self.clear();
         at_rest && self.link.stop().await
+    }
+
+    /// Whether packets have been asked for before: some servers serve one stream of a session well, and the next one badly.
+    pub fn has_played(&self) -> bool {
+        self.played
     }
 
     /// Says goodbye. Dropping a session does without.

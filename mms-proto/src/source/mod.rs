@@ -52,11 +52,22 @@ struct Found {
     /// The worst of all packets.
     padding: Padding,
     seek_refused: bool,
+    /// Times in a row that a session which had played was of no more use.
+    spent: u8,
 }
+
+/// So often a session is tried for a second stream in vain: some servers stamp all packets alike, so that those of two streams of a
+/// session cannot be told apart, and the wait for the first packet would be lost each time.
+const SPENT: u8 = 2;
 
 impl Findings {
     fn lock(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a session that has played is worth keeping.
+    fn keeps_sessions(&self) -> bool {
+        self.lock().spent < SPENT
     }
 
     fn add(&self, padding: Padding) {
@@ -70,8 +81,10 @@ impl Findings {
 impl MmsSource {
     /// The file that the client is for. Connects to nothing yet.
     pub fn new(client: Client) -> Self {
-        let label = client.url().to_string();
-        let findings = Findings(Mutex::new(Found { padding: Padding::Full, seek_refused: false }));
+        // What stands behind the path may be a ticket.
+        let url = client.url().to_string();
+        let label = url.split_once('?').map_or(url.clone(), |(path, _)| format!("{path}?.."));
+        let findings = Findings(Mutex::new(Found { padding: Padding::Full, seek_refused: false, spent: 0 }));
         Self { client, label, findings: Arc::new(findings) }
     }
 
@@ -192,10 +205,16 @@ impl RangeSource for MmsSource {
 
     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
         if let Some(session) = self.client.take_idle() {
-            match self.stream(&request, session).await {
-                // It may have died, and what it was told may be old. A server that is full, or will not, has been asked.
-                Err(error) if is_of_rest(error.class()) => {}
-                outcome => return Ok(Box::new(outcome?)),
+            let has_played = session.has_played();
+            let outcome = self.stream(&request, session).await;
+            let failed = outcome.as_ref().is_err_and(|error| is_of_rest(error.class()));
+            if has_played {
+                let mut found = self.findings.lock();
+                found.spent = if failed { found.spent.saturating_add(1) } else { 0 };
+            }
+            // It may have died, and what it was told may be old. A server that is full, or will not, has been asked.
+            if !failed {
+                return Ok(Box::new(outcome?));
             }
         }
         let session = self.client.open_anew().await.map_err(|error| errors::of_open(Phase::Open, error))?;

@@ -39,7 +39,7 @@ impl MmsReader {
             Some(session) => session.stop().await,
             None => return,
         };
-        if let Some(session) = self.session.take().filter(|_| usable) {
+        if let Some(session) = self.session.take().filter(|_| usable && self.findings.keeps_sessions()) {
             self.client.give_back(session);
         }
     }

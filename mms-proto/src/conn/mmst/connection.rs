@@ -228,14 +228,13 @@ impl Connection {
     }
 
     fn closed(&mut self, now: Instant) -> Result<(), Error> {
-        let awaited = self.state.awaited();
         let (state, mut cx) = self.parts(now);
         match state {
             State::Over => return Ok(()),
-            State::Session(session) => session.flush(&mut cx),
+            State::Session(session) => session.closed(&mut cx),
             _ => {}
         }
-        Err(Error::Closed(awaited))
+        Err(Error::Closed(self.state.awaited()))
     }
 
     fn tick(&mut self, now: Instant) -> Result<(), Error> {

@@ -245,15 +245,22 @@ impl Session {
         let Phase::Playing(playing) = &mut self.phase else { return };
         if let Some(reason) = playing.pump(&self.file, cx) {
             self.top = playing.top().or(self.top);
-            cx.outbox.tell(Event::Ended { reason, more: reason == Hresult::FALSE });
-            self.phase = after(reason, cx);
+            self.ended_by(reason, cx);
         }
     }
 
+    fn ended_by(&mut self, reason: Hresult, cx: &mut Context<'_>) {
+        cx.outbox.tell(Event::Ended { reason, more: reason == Hresult::FALSE });
+        self.phase = after(reason, cx);
+    }
+
     /// The connection has ended: what is held does not wait any longer.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Playing(playing) = &mut self.phase {
-            playing.flush(cx);
+    /// The connection has ended: tells what is held, and the end if that was told to us.
+    pub(super) fn closed(&mut self, cx: &mut Context<'_>) {
+        let Phase::Playing(playing) = &mut self.phase else { return };
+        playing.flush(cx);
+        if let Some(reason) = playing.ending() {
+            self.ended_by(reason, cx);
         }
     }
 

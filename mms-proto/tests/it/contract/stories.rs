@@ -1,11 +1,12 @@
 //! What the contract does not ask of every source, but this one promises.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use mms_proto::client::{Client, Config, Fidelity, Streams};
 use mms_proto::source::MmsSource;
-use mms_proto::testing::{AtEnd, Fault, Film, Habits, Seek, Server, Step as At, When};
+use mms_proto::testing::{AtEnd, Fault, Film, Habits, Incarnations, Rate, Seek, Server, Step as At, When};
 use mms_proto::wire::Url;
 use segfetch_source::{
     Access, ErrorClass, Extent, OpenRequest, Pace, Phase, RangeReader, RangeSource, Sameness, SourceContext,
@@ -261,4 +262,31 @@ async fn errors_tell_where_and_with_which_code() {
         seen.push((error.phase(), error.code() == Some(code)));
     }
     assert_eq!(seen, [(Phase::Open, true); 3]);
+}
+
+/// A server that stamps all packets alike: of a second stream near the first one no packet can be believed, and each attempt costs the
+/// wait for it.
+#[tokio::test]
+async fn sessions_that_serve_one_stream_only_are_not_kept_for_long() {
+    // So slow that a stream does not come to where the next one begins.
+    let habits = Habits::default().incarnations(Incarnations::Fixed(4)).rate(Rate::Each(Duration::from_millis(100)));
+    let server = server(habits);
+    let mut config = Config::default();
+    config.waits.first_packet = Duration::from_millis(200);
+    let source = source(&server, "mmst", config);
+    let (header, size) = (FILM.header().len() as u64, FILM.packet_size() as u64);
+    let mut plays = Vec::new();
+    for packet in [5, 10, 15, 20, 25] {
+        let mut reader = open(&source, OpenRequest::from(header + packet * size)).await.unwrap();
+        let mut buffer = BytesMut::with_capacity(4000);
+        assert!(matches!(reader.read(&mut Space::new(&mut buffer, 4000)).await.unwrap(), Step::Bytes(_)));
+        assert!(buffer == FILM.packet(u32::try_from(packet).unwrap()), "packet {packet}");
+        reader.stop().await;
+        plays.push(server.counters().plays);
+    }
+    // The second and the third were asked for twice; after that nobody tries any more.
+    let asked: Vec<u64> = plays.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(asked[2..], [1, 1], "{plays:?}");
+    assert!(asked[..2].iter().all(|asked| *asked > 1), "{plays:?}");
+    server.shutdown().await;
 }

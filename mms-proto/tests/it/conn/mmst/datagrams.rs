@@ -422,3 +422,31 @@ fn without_a_client_id_nothing_can_be_asked_for() {
     assert_eq!((driver.take_packets(), waits), (vec![1], 4));
     assert!(driver.datagrams.is_empty());
 }
+
+/// A server may close the connection as soon as it has told the end, while datagrams are on their way.
+#[test]
+fn an_end_that_was_told_is_not_lost_with_the_connection() {
+    let (mut driver, incarnation) = playing(0);
+    driver.datagram(&numbered(0, incarnation, 0));
+    driver.datagram(&numbered(2, incarnation, 2));
+    driver.hear(&server::end(0, incarnation));
+    assert_eq!(driver.take_packets(), [0], "one is missing");
+    assert_eq!(driver.close_connection(), Error::Closed(Awaited::Nothing));
+    let events = driver.take_events();
+    assert!(
+        matches!(&events[..], [Event::Packet(packet), Event::Ended { reason: Hresult::OK, more: false }] if packet.location == 2),
+        "{events:?}"
+    );
+}
+
+/// A hole is waited for while no more than so many packets wait behind it.
+#[test]
+fn as_many_as_are_held_and_one_more() {
+    let (mut driver, incarnation) = playing(0);
+    for location in 1..=512 {
+        driver.datagram(&numbered(location, incarnation, location));
+    }
+    assert!(driver.take_packets().is_empty(), "all of them wait");
+    driver.datagram(&numbered(513, incarnation, 513));
+    assert_eq!(driver.take_packets(), (1..=513).collect::<Vec<_>>());
+}

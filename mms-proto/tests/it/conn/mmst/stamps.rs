@@ -188,3 +188,19 @@ fn a_server_may_begin_elsewhere() {
         assert_eq!(driver.take_packets(), [begins]);
     }
 }
+
+/// What comes of the stream before while it is being stopped tells how far it has got.
+#[test]
+fn the_stream_before_is_watched_while_it_is_stopped() {
+    let mut driver = ready();
+    let first = driver.play(0);
+    driver.hear(&server::started(first));
+    (0..10).for_each(|location| driver.hear(&media(location, 4)));
+    driver.stop();
+    (10..40).for_each(|location| driver.hear(&media(location, 4)));
+    driver.hear(&server::end(0, 4));
+    driver.take_events();
+    let second = driver.play(30);
+    driver.hear(&[server::started(second), media(30, 4), media(31, 4)].concat());
+    assert_eq!(driver.take_packets(), [30, 31], "it was past them already");
+}
