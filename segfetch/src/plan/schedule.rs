@@ -138,7 +138,7 @@ impl Planner {
         let span = match self.config.order {
             Order::Largest => {
                 let largest = free.iter().max_by_key(|span| (span.end - span.start, u64::MAX - span.start))?;
-                largest.start..first_share(&largest, fair, self.floor(now), self.config.block)
+                largest.start..first_share(&largest, fair, self.floor(now), self.boundary())
             }
             Order::First => self.piece(now, free.first()?, fair),
         };
@@ -152,7 +152,7 @@ impl Planner {
         }
         let floor = self.floor(now);
         let share = floor.saturating_mul(PIECE).max(self.axis.end() / MOST_PIECES).min(most);
-        span.start..first_share(&span, share, floor, self.config.block)
+        span.start..first_share(&span, share, floor, self.boundary())
     }
 
     fn open(&mut self, now: Instant, worker: WorkerId, find: Find) {
@@ -197,7 +197,7 @@ impl Planner {
             return;
         };
         let share = self.fair_share(rest.end.saturating_sub(rest.start), 0);
-        let end = first_share(&rest, share, self.config.min_span, self.config.block);
+        let end = first_share(&rest, share, self.config.min_span, self.boundary());
         if end < rest.end {
             if let Some(stream) = self.stream_mut(worker) {
                 stream.end = end;

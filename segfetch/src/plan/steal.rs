@@ -77,7 +77,13 @@ impl Planner {
     /// Where the span of a stream with this `rate` is cut: at block boundaries, or between them where a block would take it so long that
     /// all wait for it.
     fn grain(&self, rate: f64, usual: f64) -> u64 {
-        if rate < SLOW * usual { self.config.block.div_ceil(GRAINS) } else { self.config.block }
+        if rate < SLOW * usual { self.config.block.div_ceil(GRAINS) } else { self.boundary() }
+    }
+
+    /// Where spans are cut, whoever fetches them: at block boundaries. A source that sends no faster than it is watched takes long for a
+    /// block.
+    pub(super) fn boundary(&self) -> u64 {
+        if self.config.paced { self.config.block.div_ceil(GRAINS) } else { self.config.block }
     }
 
     fn victims(&self, now: Instant, usual: Option<f64>) -> impl Iterator<Item = Victim> {
@@ -219,6 +225,9 @@ mod tests {
     fn only_below_a_quarter_of_what_is_usual_a_span_is_cut_between_block_boundaries() {
         let (planner, _) = job(&[], 1, Duration::ZERO);
         assert_eq!((planner.grain(25.0, 100.0), planner.grain(24.9, 100.0)), (BLOCK, 1));
+        let mut planner = planner;
+        planner.config.paced = true;
+        assert_eq!(planner.grain(100.0, 100.0), 1, "a paced one anywhere");
     }
 
     #[test]
