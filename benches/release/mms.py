@@ -74,6 +74,7 @@ def timed(*command, limit=600):
 def clients(getter, out):
     yield "segfetch -n 1", lambda url: [SEGFETCH, "-q", "-n", "1", "-o", out, url]
     yield "segfetch -n 8", lambda url: [SEGFETCH, "-q", "-n", "8", "-o", out, url]
+    yield "mms-proto alone", lambda url: [os.path.join(os.path.dirname(SEGFETCH), "mms_get"), url, out]
     yield "libmms", lambda url: [getter, url, out]
 
 
@@ -89,8 +90,11 @@ def cpu(folder):
         server = Mms(scheme, "--mib", str(o.mib or 1024), "--strip", "keep", "--served", served)
         gib = os.path.getsize(served) / (1 << 30)
         figures = {}
-        for _ in range(o.rounds):
-            for name, command in clients(getter, out):
+        for turn in range(o.rounds):
+            everybody = list(clients(getter, out))
+            # Each round begins with another one: the first pays for memory that the host has taken back.
+            first = turn % len(everybody)
+            for name, command in everybody[first:] + everybody[:first]:
                 if os.path.exists(out):
                     os.unlink(out)
                 figure = timed(*command(server.url()))
