@@ -11,6 +11,8 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 const FULL: usize = 64 * 1024;
 /// Bytes that a client may send ahead of what was understood.
 const INBOX: usize = 256 * 1024;
+/// How long a connection that closes waits for a client that takes nothing more.
+const FLUSH: Duration = Duration::from_secs(10);
 /// How long a closed connection is read until the client has closed it too.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -66,11 +68,13 @@ impl Line {
 
     /// Writes all that waits, and lets the client close first, or at once if it has.
     pub(super) async fn close(mut self) {
+        let mut given_up = Instant::now() + FLUSH;
         while !self.out.is_empty() {
-            if !matches!(self.turn(None).await, Ok(Turn::Wrote | Turn::Read)) {
-                return;
+            match self.turn(Some(given_up)).await {
+                Ok(Turn::Wrote) => given_up = Instant::now() + FLUSH,
+                Ok(Turn::Read) => self.inbox.clear(),
+                _ => return,
             }
-            self.inbox.clear();
         }
         if self.io.shutdown().await.is_ok() {
             let _ = timeout(LINGER, async {

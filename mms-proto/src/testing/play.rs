@@ -93,6 +93,7 @@ impl Playout {
             Seek::Late(packets) => asked.saturating_add(packets),
             Seek::KeyFrame => (0..=asked.min(film.packets().saturating_sub(1)))
                 .rev()
+                .filter(|number| *number < film.packets())
                 .find(|number| packet::look(&film.packet(*number)).is_some_and(|look| look.key))
                 .unwrap_or(0),
         };
@@ -163,10 +164,16 @@ impl Playout {
         if self.silent {
             return Next::Nothing;
         }
+        // A broadcast that has nothing for this client in one round of the film has nothing in the next.
+        let mut left = self.film.packets();
         loop {
             let location = self.next;
             if self.media.live_from.is_none() && location >= self.film.packets() {
                 return self.beyond(location);
+            }
+            if self.media.live_from.is_some() {
+                let Some(less) = left.checked_sub(1) else { return Next::Nothing };
+                left = less;
             }
             self.next = location.wrapping_add(1);
             let packet = self.packet(location);
@@ -175,9 +182,6 @@ impl Playout {
             if !skipped {
                 let bytes = self.stripped(&packet);
                 return self.sends(location, bytes);
-            }
-            if self.film.packets() == 0 || self.media.live_from.is_some() && location == u32::MAX {
-                return Next::End;
             }
         }
     }
@@ -209,7 +213,7 @@ impl Playout {
     /// When the next packet is due by the film itself; a broadcast begins anew each time that it is over.
     fn send_ms(&self) -> u64 {
         let live = self.media.live_from.map(|first| self.next.wrapping_sub(first) / self.film.packets().max(1));
-        if live.is_none() && self.next >= self.film.packets() {
+        if self.film.packets() == 0 || live.is_none() && self.next >= self.film.packets() {
             return self.film.play_ms();
         }
         let look = packet::look(&self.packet(self.next));

@@ -173,18 +173,20 @@ async fn every_program_gets_what_the_table_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn libmms_reads_from_any_byte_by_mmsh() {
+async fn libmms_reads_from_any_byte() {
     let film = film();
-    let server =
-        Server::builder().film("/clip.asf", film.clone()).habits(Habits::default().padding(Padding::Kept)).start();
+    // libmms stops for good once the end of the stream is told, as it is at once where nothing slows the first play down.
+    let habits = Habits::default().padding(Padding::Kept).rate(Rate::Bytes(1_000_000));
+    let server = Server::builder().film("/clip.asf", film.clone()).habits(habits).start();
     let (server, served) = (server.unwrap(), film.served());
     let first = film.header().len();
     let mut wrong = Vec::new();
-    for position in [first + 1, first + 100 * 3200, first + 200 * 3200 + 17, served.len() - 1] {
-        let url = server.url("mmsh", "/clip.asf");
-        let read = program::libmms_from(&url, position, MOST).await;
-        if read != served[position..] {
-            wrong.push(format!("from {position}: {} bytes", read.len()));
+    for scheme in ["mmsh", "mmst"] {
+        for position in [first + 1, first + 100 * 3200, first + 200 * 3200 + 17, served.len() - 1] {
+            let read = program::libmms_from(&server.url(scheme, "/clip.asf"), position, MOST).await;
+            if read != served[position..] {
+                wrong.push(format!("{scheme} from {position}: {} bytes", read.len()));
+            }
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));

@@ -1,8 +1,9 @@
-//! All tests that need no server, in one binary.
+//! All tests that need no foreign program, in one binary.
 
 mod asf;
 mod client;
 mod conn;
 mod contract;
 mod corpus;
+mod servers;
 mod wire;

@@ -154,7 +154,7 @@ impl FilmBuilder {
         self
     }
 
-    /// Packets say how long they are, in a word: without their padding, as the format wants it.
+    /// Packets say how long they are, in a word, with their padding: that is what it is counted from.
     pub fn explicit_packet_length(mut self) -> Self {
         self.explicit_length = true;
         self

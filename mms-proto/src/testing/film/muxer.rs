@@ -23,6 +23,16 @@ pub(super) struct Muxed {
     pub(super) duration_ms: u64,
 }
 
+/// How much of a stream has been sent.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    bytes: u64,
+    payloads: u64,
+    /// Of video: the frame that comes next, counted over all streams, and the bytes before it.
+    frame: usize,
+    before: u64,
+}
+
 /// A video frame.
 pub(super) struct Frame {
     pub(super) stream: u8,
@@ -78,13 +88,13 @@ impl<'a> Muxer<'a> {
 
     pub(super) fn mux(&self) -> Muxed {
         let mut frames: Vec<Frame> = Vec::new();
+        let mut sent = vec![Sent::default(); self.film.streams.len()];
         for (index, stream) in self.film.streams.iter().enumerate().filter(|(_, stream)| stream.is_video()) {
+            sent[index].frame = frames.len();
             frames.extend(self.frames(index, stream.number()));
         }
         let mut muxed = Muxed { packets: Vec::new(), frames, stream_bytes: BTreeMap::new(), duration_ms: 0 };
         muxed.duration_ms = self.times.last().copied().unwrap_or(0);
-        // By stream: bytes of audio so far, and payloads so far.
-        let mut sent = vec![(0_u64, 0_u64); self.film.streams.len()];
         for packet in 0..self.film.packets {
             self.packet(packet, &mut muxed, &mut sent);
         }
@@ -176,7 +186,7 @@ impl<'a> Muxer<'a> {
         groups.into_iter().enumerate().map(frame).collect()
     }
 
-    fn packet(&self, packet: u32, muxed: &mut Muxed, sent: &mut [(u64, u64)]) {
+    fn packet(&self, packet: u32, muxed: &mut Muxed, sent: &mut [Sent]) {
         let film = self.film;
         let begin = muxed.packets.len();
         let pad = self.pad(packet);
@@ -190,7 +200,7 @@ impl<'a> Muxer<'a> {
         // One byte each for stream, object and what is replicated, four for the offset.
         out.push(0x5D);
         if film.explicit_length {
-            out.extend(((film.packet_size - pad) as u16).to_le_bytes());
+            out.extend((film.packet_size as u16).to_le_bytes());
         }
         let field = (pad as u32).to_le_bytes();
         let (held, beyond) = field.split_at(film.padding_field.len());
@@ -205,7 +215,7 @@ impl<'a> Muxer<'a> {
         for (index, len) in shares {
             let stream = film.streams[index];
             let payload = if stream.is_video() {
-                self.video(packet, stream.number(), sent[index].0, len, &muxed.frames)
+                video(packet, stream.number(), &mut sent[index], len, &muxed.frames)
             } else {
                 self.audio(stream, sent[index], len)
             };
@@ -215,8 +225,8 @@ impl<'a> Muxer<'a> {
                 out.extend((media.len() as u16).to_le_bytes());
             }
             out.extend(media);
-            sent[index].0 += len as u64;
-            sent[index].1 += 1;
+            sent[index].bytes += len as u64;
+            sent[index].payloads += 1;
             *muxed.stream_bytes.entry(stream.number()).or_default() += len;
         }
         out.resize(out.len() + pad, 0);
@@ -225,24 +235,8 @@ impl<'a> Muxer<'a> {
         debug_assert_eq!(muxed.packets.len() - begin, film.packet_size);
     }
 
-    /// Head and content of a payload; `from` are bytes of the stream before it.
-    fn video(&self, packet: u32, number: u8, from: u64, len: usize, frames: &[Frame]) -> (Vec<u8>, Vec<u8>) {
-        let mut before = 0;
-        let mut of_stream = frames.iter().filter(|frame| frame.stream == number);
-        let frame = of_stream.find(|frame| {
-            let ends = before + frame.bytes.len() as u64;
-            let found = from < ends;
-            before = if found { before } else { ends };
-            found
-        });
-        let Some(frame) = frame else { unreachable!("packet {packet} is in a frame") };
-        let offset = (from - before) as usize;
-        let stream = number | if frame.key { 0x80 } else { 0 };
-        let head = payload_head(stream, frame.number as u8, offset, frame.bytes.len(), frame.ms);
-        (head, frame.bytes[offset..offset + len].to_vec())
-    }
-
-    fn audio(&self, stream: Stream, (from, objects): (u64, u64), len: usize) -> (Vec<u8>, Vec<u8>) {
+    fn audio(&self, stream: Stream, sent: Sent, len: usize) -> (Vec<u8>, Vec<u8>) {
+        let Sent { bytes: from, payloads: objects, .. } = sent;
         let (number, rate) = (stream.number(), u64::from(self.film.sample_rate));
         let (media, ms) = (media::samples(self.film.seed, number, from, len), from * 1000 / rate);
         if !self.is_compressed(stream) {
@@ -255,6 +249,23 @@ impl<'a> Muxer<'a> {
         let small = media.chunks(SMALL).flat_map(|object| [&[object.len() as u8], object].concat());
         (head, small.collect())
     }
+}
+
+/// Head and content of a payload.
+fn video(packet: u32, number: u8, sent: &mut Sent, len: usize, frames: &[Frame]) -> (Vec<u8>, Vec<u8>) {
+    let frame = loop {
+        let frame = frames.get(sent.frame).filter(|frame| frame.stream == number);
+        let Some(frame) = frame else { unreachable!("packet {packet} is in a frame") };
+        let ends = sent.before + frame.bytes.len() as u64;
+        if sent.bytes < ends {
+            break frame;
+        }
+        (sent.frame, sent.before) = (sent.frame + 1, ends);
+    };
+    let offset = (sent.bytes - sent.before) as usize;
+    let stream = number | if frame.key { 0x80 } else { 0 };
+    let head = payload_head(stream, frame.number as u8, offset, frame.bytes.len(), frame.ms);
+    (head, frame.bytes[offset..offset + len].to_vec())
 }
 
 fn payload_head(stream: u8, object: u8, offset: usize, object_len: usize, ms: u64) -> Vec<u8> {

@@ -155,8 +155,11 @@ impl Session {
     fn challenge_or_open(&mut self, hr: u32) {
         let Some(opened) = &mut self.opened else { return };
         let incarnation = opened.incarnation;
-        if let Some(question) = self.shared.auth.as_ref().and_then(|auth| auth.question(self.leg)) {
-            let token = if question.is_empty() { wide("realm=\"films\"") } else { question.to_vec() };
+        if let Some((auth, question)) =
+            self.shared.auth.as_ref().and_then(|auth| Some((auth, auth.question(self.leg)?)))
+        {
+            let is_basic = auth.scheme().0 == "BASIC";
+            let token = if question.is_empty() && is_basic { wide("realm=\"films\"") } else { question.to_vec() };
             let head = Body::words(&[incarnation, self.leg as u32 + 0x100, token.len() as u32]);
             self.say(0x1A, head.put(&token));
             return;

@@ -38,6 +38,7 @@ fn films() -> Vec<(Film, bool)> {
         (audio(900, 80).compressed_payloads().padding(PaddingField::Byte, &[0, 90]).build(), true),
         (audio(2000, 50).without_error_correction().padding(PaddingField::Word, &[256, 400]).build(), true),
         (film(3200, 30).explicit_packet_length().padding(PaddingField::None, &[]).build(), true),
+        (film(3200, 30).explicit_packet_length().padding(PaddingField::Byte, &[0, 9, 200]).build(), true),
         (film(4000, 45).frame_packets(4).key_frame_every(5).header_len(70_000).build(), false),
         (
             (1..13)

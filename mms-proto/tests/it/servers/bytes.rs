@@ -1,0 +1,117 @@
+//! A client that speaks MMST in bytes written here.
+
+use mms_proto::testing::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What the server sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Got {
+    /// Number of the message, and all behind its MID.
+    Control(u16, Vec<u8>),
+    /// LocationId, playIncarnation, AFFlags, and the payload.
+    Data(u32, u8, u8, Vec<u8>),
+    /// The connection is closed.
+    End,
+}
+
+pub(super) struct Wire(TcpStream);
+
+fn wide(text: &str) -> Vec<u8> {
+    text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+impl Wire {
+    pub(super) async fn connect(server: &Server) -> Wire {
+        Wire(TcpStream::connect(server.mmst_addr()).await.unwrap())
+    }
+
+    pub(super) async fn send(&mut self, kind: u16, mut body: Vec<u8>) {
+        body.resize(body.len().next_multiple_of(8), 0);
+        let message = body.len() as u32 + 8;
+        let mut packet = vec![1, 0, 0, 0, 0xCE, 0xFA, 0x0B, 0xB0];
+        packet.extend(words(&[message + 16]));
+        packet.extend(b"MMS ");
+        packet.extend(words(&[(message + 16) / 8, 0, 0, 0, message / 8, 0x0003_0000 | u32::from(kind)]));
+        packet.extend(body);
+        self.0.write_all(&packet).await.unwrap();
+    }
+
+    pub(super) async fn next(&mut self) -> Got {
+        let mut head = [0; 8];
+        if self.0.read_exact(&mut head).await.is_err() {
+            return Got::End;
+        }
+        if head[4..] != [0xCE, 0xFA, 0x0B, 0xB0] {
+            let mut payload = vec![0; usize::from(u16::from_le_bytes([head[6], head[7]])) - 8];
+            self.0.read_exact(&mut payload).await.unwrap();
+            return Got::Data(u32::from_le_bytes([head[0], head[1], head[2], head[3]]), head[4], head[5], payload);
+        }
+        let len = self.0.read_u32_le().await.unwrap() as usize;
+        let mut rest = vec![0; len + 4];
+        self.0.read_exact(&mut rest).await.unwrap();
+        Got::Control(u16::from_le_bytes([rest[24], rest[25]]), rest[28..].to_vec())
+    }
+
+    /// The next control message.
+    pub(super) async fn control(&mut self) -> (u16, Vec<u8>) {
+        match self.next().await {
+            Got::Control(kind, body) => (kind, body),
+            other => panic!("no control message: {other:?}"),
+        }
+    }
+
+    /// Connect alone.
+    pub(super) async fn greet(&mut self) {
+        self.send(0x01, [words(&[0, 0x0004_000B, 3]), wide("NSPlayer/7.0")].concat()).await;
+    }
+
+    /// From Connect to ReportOpenFile; the results of the answers.
+    pub(super) async fn open(&mut self) -> Vec<(u16, u32)> {
+        let requests = [
+            (0x01, [words(&[0, 0x0004_000B, 3]), wide("NSPlayer/7.0")].concat()),
+            (0x02, [words(&[0, 0xFFFF_FFFF, 0, 0, 0]), wide("\\\\127.0.0.1\\TCP\\1037")].concat()),
+            (0x05, [words(&[1, 0xFFFF_FFFF, 0, 0]), wide("clip.asf")].concat()),
+        ];
+        let mut answers = Vec::new();
+        for (kind, body) in requests {
+            self.send(kind, body).await;
+            let (kind, body) = self.control().await;
+            answers.push((kind, u32::from_le_bytes([body[0], body[1], body[2], body[3]])));
+        }
+        answers
+    }
+
+    /// Asks for the header; what comes with it is read by the caller.
+    pub(super) async fn read_block(&mut self, incarnation: u32) {
+        self.send(0x15, words(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, incarnation, 0])).await;
+    }
+
+    /// Asks for these streams.
+    pub(super) async fn switch(&mut self, streams: &[u16]) {
+        let entries = streams.iter().flat_map(|stream| [0xFFFF, *stream, 0]).flat_map(u16::to_le_bytes);
+        self.send(0x33, words(&[streams.len() as u32]).into_iter().chain(entries).collect()).await;
+    }
+
+    /// Asks for all from a packet on.
+    pub(super) async fn start(&mut self, location: u32, incarnation: u32) {
+        self.send(0x07, words(&[1, 0, 0, 0, u32::MAX, location, 0, incarnation])).await;
+    }
+
+    /// What comes until the end of the stream is told or the connection closes: messages and packets.
+    pub(super) async fn played(&mut self) -> Vec<Got> {
+        let mut all = Vec::new();
+        loop {
+            let got = self.next().await;
+            let over = matches!(got, Got::Control(0x1E, _) | Got::End);
+            all.push(got);
+            if over {
+                return all;
+            }
+        }
+    }
+}
