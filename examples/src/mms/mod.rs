@@ -68,7 +68,6 @@ pub struct Media(Arc<Inner>);
 
 struct Inner {
     source: MmsSource,
-    label: String,
     streams: Streams,
     duration: Option<Duration>,
     recording: Recording,
@@ -107,12 +106,9 @@ impl Media {
         let mut config = Config::default().with_streams(options.streams.clone());
         config.fidelity = options.fidelity;
         config.time_of_day = Some(SystemTime::now);
-        let shown = url.to_string();
-        let label = shown.split_once('?').map_or(shown.clone(), |(before, _)| format!("{before}?..."));
         let source = MmsSource::new(Client::new(url, config));
         Self(Arc::new(Inner {
             source,
-            label,
             streams: options.streams.clone(),
             duration: options.duration,
             recording: Recording::default(),
@@ -185,14 +181,14 @@ impl Media {
 impl fmt::Debug for Media {
     /// What the query of a URL is for nobody knows but the server.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Media").field(&self.0.label).finish()
+        f.debug_tuple("Media").field(&self.label()).finish()
     }
 }
 
 #[async_trait]
 impl RangeSource for Media {
     fn label(&self) -> &str {
-        &self.0.label
+        self.0.source.label()
     }
 
     fn host(&self) -> Option<HostKey> {

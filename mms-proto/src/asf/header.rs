@@ -16,7 +16,7 @@ pub const MAX_HEADER_LEN: usize = 1 << 20;
 pub const MAX_PACKET_SIZE: u32 = 1 << 16;
 
 /// What the Data Object has before its packets, in bytes.
-pub(super) const DATA_OBJECT_HEADER_LEN: usize = 50;
+pub(crate) const DATA_OBJECT_HEADER_LEN: usize = 50;
 
 /// The Header Object, and the beginning of the Data Object.
 ///

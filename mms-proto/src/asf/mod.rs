@@ -64,6 +64,7 @@ mod tidy;
 pub use description::Description;
 pub use error::{AsfError, Rule};
 pub use guid::Guid;
+pub(crate) use header::DATA_OBJECT_HEADER_LEN;
 pub use header::{DataObject, FileProperties, Header, MAX_HEADER_LEN, MAX_PACKET_SIZE};
 pub use index::MAX_INDEX_ENTRIES;
 pub use packet::{LengthType, Packet, PaddingLength};

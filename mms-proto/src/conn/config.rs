@@ -10,7 +10,7 @@ use std::time::Duration;
 pub enum Identity {
     /// A player. Servers remove the padding of packets for it.
     Player {
-        /// Names this client, as `{XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX}` without the braces.
+        /// Names this client: a GUID in hexadecimal digits and hyphens, without braces.
         guid: String,
     },
     /// An old server that relays. Servers are told to leave the padding in place for it, and select all streams.

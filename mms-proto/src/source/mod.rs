@@ -83,7 +83,7 @@ impl MmsSource {
     pub fn new(client: Client) -> Self {
         // What stands behind the path may be a ticket.
         let url = client.url().to_string();
-        let label = url.split_once('?').map_or(url.clone(), |(path, _)| format!("{path}?.."));
+        let label = url.split_once('?').map_or(url.clone(), |(path, _)| format!("{path}?..."));
         let findings = Findings(Mutex::new(Found { padding: Padding::Full, seek_refused: false, spent: 0 }));
         Self { client, label, findings: Arc::new(findings) }
     }

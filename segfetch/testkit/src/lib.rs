@@ -6,9 +6,11 @@
 //! | [`relay`] | a user-space TCP relay in front of an FTP server: delay, rate cap, black-out, kill, counters |
 //! | [`mem`] | a reader that hands out bytes in given pieces, and every way to cut them in two |
 //! | [`watched`] | connections that are counted, and can be ended from outside |
+//! | [`corpus`] | the inputs that fuzzing found worth keeping, held against a property |
 //! | [`files`] | big sparse and pseudo-random files |
 //! | [`fds`], [`find_bin`], [`need_bin`] | open descriptors of this process; programs that a test runs |
 
+pub mod corpus;
 pub mod files;
 pub mod lab;
 pub mod mem;

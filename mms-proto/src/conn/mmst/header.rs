@@ -10,6 +10,7 @@ use super::playing::Playing;
 use super::session::{Phase, Session};
 use super::stamps::Stamps;
 use super::state::State;
+use crate::asf::DATA_OBJECT_HEADER_LEN;
 use crate::conn::{Awaited, Error, Event, Limits};
 use crate::wire::mmst::{Funnel, LinkMacToViewer, LinkViewerToMac, OpenedFile, StreamChange};
 use crate::wire::{DataHeader, DataPacket, WireError};
@@ -18,8 +19,6 @@ use crate::wire::{DataHeader, DataPacket, WireError};
 const MAX_PIECES: usize = 4096;
 /// Requests for one header, where pieces can be lost.
 const MAX_TRIES: u8 = 4;
-/// The fields of the Data Object before its packets, which are a part of what is sent as the header.
-const DATA_OBJECT_FIELDS_LEN: u64 = 50;
 
 /// The file, as far as the messages about it need to know.
 #[derive(Debug)]
@@ -291,7 +290,7 @@ impl Pieces {
     /// How long the Header Object says that it is, with the fields of the Data Object.
     fn own_len(&self) -> Option<u64> {
         let size = self.pieces.get(&0)?.get(16..24)?.first_chunk()?;
-        u64::from_le_bytes(*size).checked_add(DATA_OBJECT_FIELDS_LEN)
+        u64::from_le_bytes(*size).checked_add(u64::try_from(DATA_OBJECT_HEADER_LEN).ok()?)
     }
 
     fn joined(&self) -> Bytes {
