@@ -1,8 +1,13 @@
 //! The bare reader: what the network allows. Plain sockets, as few round trips as the protocol has, the best static division of the file
-//! (in proportion to the lanes' rates, which it knows), no file, no check.
+//! (in proportion to the lanes' rates, which it knows), no file, no check. And the bare client: the least that anything can do that puts
+//! a file from FTP where it belongs.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use segfetch_testkit::relay::Relay;
@@ -48,6 +53,40 @@ pub(crate) fn read(relay: &Relay, ftp: bool, name: &str, len: u64, shares: &[u64
         reader.join().map_err(|_| io::Error::other("a reader panicked"))??;
     }
     Ok(began.elapsed())
+}
+
+/// Fetches `ftp://IP:PORT/NAME`, whose length is known, into a file: a blocking thread for each connection receives a MiB and writes it.
+/// No check, no sync, no journal, no second try. What it costs, no client can avoid.
+///
+/// # Errors
+/// Whatever the sockets and the file say; a URL of another form.
+pub(crate) fn fetch(url: &str, len: u64, out: &Path, connections: u64) -> io::Result<()> {
+    let (host, name) =
+        url.strip_prefix("ftp://").and_then(|rest| rest.split_once('/')).ok_or(io::ErrorKind::InvalidInput)?;
+    let addr: SocketAddr = host.parse().map_err(io::Error::other)?;
+    let file = Arc::new(File::create(out)?);
+    let bounds: Vec<u64> = (0..=connections)
+        .map(|n| len / connections * n + if n == connections { len % connections } else { 0 })
+        .collect();
+    let mut parts = Vec::new();
+    for part in bounds.windows(2) {
+        let (mut at, end, name, file) = (part[0], part[1], name.to_owned(), Arc::clone(&file));
+        parts.push(std::thread::spawn(move || {
+            let mut session = Session::login(addr)?;
+            let mut data = TcpStream::connect(session.passive)?;
+            data.set_read_timeout(Some(SILENT))?;
+            write!(session.control.get_mut(), "REST {at}\r\nRETR {name}\r\n")?;
+            let mut buf = vec![0; 1 << 20];
+            while at < end {
+                let piece = &mut buf[..usize::try_from(end - at).unwrap_or(usize::MAX).min(1 << 20)];
+                data.read_exact(piece)?;
+                file.write_all_at(piece, at)?;
+                at += piece.len() as u64;
+            }
+            Ok(())
+        }));
+    }
+    parts.into_iter().try_for_each(|part| part.join().map_err(|_| io::Error::other("a part panicked"))?)
 }
 
 struct Session {

@@ -59,11 +59,21 @@ struct Options {
     /// Show in seconds that the harness itself is right: small files, and tools planted to be wrong, late and missing
     #[arg(long)]
     smoke: bool,
+    /// Be the bare client of the CPU tables
+    #[arg(long, hide = true, num_args = 4, value_names = ["URL", "LENGTH", "FILE", "CONNECTIONS"])]
+    bare: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let done = if options.smoke { smoke::run(&options.dir, &tools(&options)) } else { measure(&options) };
+    let done = if let [url, len, out, connections] = options.bare.as_slice() {
+        let number = |text: &str| text.parse().map_err(io::Error::other);
+        number(len).and_then(|len| bare::fetch(url, len, out.as_ref(), number(connections)?))
+    } else if options.smoke {
+        smoke::run(&options.dir, &tools(&options))
+    } else {
+        measure(&options)
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -299,13 +299,13 @@ fn cpu(tools: &Tools, scale: Scale, n: u16) -> Scenario {
     } else {
         tools.parallel(n)
     };
-    list.extend([Tools::curl(), Tools::wget()]);
+    list.extend([Tools::curl(), Tools::wget(), Tools::bare(scale.cpu, n)]);
     let plural = if n == 1 { "" } else { "s" };
     Scenario {
         id: format!("cpu-{n}"),
         title: format!("CPU per GiB over {n} connection{plural}, loopback, no delay"),
         about: "segfetch with checksums of blocks and checkpoints (syncs) on, as always; the others do neither. curl and wget use one \
-                connection in every table."
+                connection in every table. bare: receives and writes a MiB at a time, blocking, and does nothing else."
             .into(),
         protocol: Protocol::Ftp,
         work: Work::File { len: scale.cpu },

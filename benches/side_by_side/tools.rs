@@ -101,6 +101,12 @@ impl Tools {
         }
     }
 
+    /// What no client can avoid.
+    pub(crate) fn bare(len: u64, n: u16) -> Tool {
+        let own = std::env::current_exe().unwrap_or_default().display().to_string();
+        Tool::new(format!("bare -n {n}"), &own, &format!("--bare {{url}} {len} {{out}} {n}"))
+    }
+
     pub(crate) fn curl() -> Tool {
         Tool::new("curl", "curl", "-sS -o {out} {url}")
     }

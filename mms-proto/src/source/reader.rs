@@ -57,6 +57,10 @@ impl MmsReader {
     fn put(&mut self, space: &mut Space<'_>) -> usize {
         let put = space.put(&self.rest);
         self.rest.advance(put);
+        if self.rest.is_empty() {
+            // An empty slice would still hold the memory that is received into, and each receive would need new one.
+            self.rest = Bytes::new();
+        }
         self.position += put as u64;
         put
     }
