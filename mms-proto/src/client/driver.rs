@@ -144,10 +144,11 @@ impl<M: Machine> Driver<M> {
                 None => std::future::pending().await,
             }
         };
+        // What is said on the connection comes first: that a stream begins was said before its first packet was sent.
         let step = tokio::select! {
             biased;
-            () = receive(self.datagrams.as_ref(), &mut self.datagram) => Step::Datagram,
             read = poll_fn(|cx| self.line.poll(cx)) => Step::Read(read),
+            () = receive(self.datagrams.as_ref(), &mut self.datagram) => Step::Datagram,
             () = due => Step::Due,
         };
         let input = match &step {

@@ -240,6 +240,11 @@ impl Link {
         }
     }
 
+    /// Whether packets came of which nothing says that they are those that were asked for.
+    pub(super) fn has_passed_over(&self) -> bool {
+        matches!(self, Self::Mmst(driver) if driver.machine.has_passed_over())
+    }
+
     /// Ends what was asked for, so that something else can be. False if the link is of no more use.
     pub(super) async fn stop(&mut self) -> bool {
         match self {

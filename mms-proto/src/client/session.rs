@@ -11,7 +11,7 @@ use super::config::Config;
 use super::link::{Form, Link};
 use super::{ConnectionError, OpenError, Presentation, ReadError};
 use crate::asf::{self, Padding};
-use crate::conn::{Event, Packet, Refusal};
+use crate::conn::{Awaited, Error, Event, Packet, Refusal};
 use crate::wire::{Blame, Hresult};
 
 /// Packets that precede the one that was asked for, in bytes, before a server counts as one that does not begin where it is told
@@ -102,8 +102,9 @@ impl Session {
         let mut got = 0;
         for form in forms {
             let mut first = self.start(from, form).await?;
-            if from > 0 && first.is_some_and(|first| first > from) {
-                // It does not begin there, or has no such packet. The latter shows if it begins a little before.
+            if first.is_some_and(|first| first > from) {
+                // It does not begin there, or has no such packet, or the first ones got lost. The second shows if it begins a little
+                // before.
                 self.halt().await?;
                 first = self.start(from.saturating_sub(BEHIND), form).await?;
             }
@@ -209,8 +210,11 @@ impl Session {
                 }
                 Event::Refused(refusal) => return Err(OpenError::Refused(refusal)),
                 Event::Ended { reason, .. } if reason.blame().is_some_and(|blame| blame != Blame::End) => {
-                    let awaiting = crate::conn::Awaited::FirstPacket;
-                    return Err(OpenError::Refused(Refusal::Mms { awaiting, reason }));
+                    return Err(OpenError::Refused(Refusal::Mms { awaiting: Awaited::FirstPacket, reason }));
+                }
+                // It had packets, and they may have been these: a connection of which this is the first stream will tell.
+                Event::Ended { .. } if self.link.has_passed_over() => {
+                    return Err(OpenError::Connection(Error::Closed(Awaited::FirstPacket).into()));
                 }
                 event @ (Event::Ended { .. } | Event::Changed) => {
                     self.keep(event);

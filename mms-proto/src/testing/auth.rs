@@ -13,8 +13,9 @@ pub enum Auth {
         /// The password.
         password: String,
     },
-    /// Questions and the only right answers to them, in turn. On MMSH each is a `401` on the same connection; an empty question is the bare
-    /// name of the scheme there.
+    /// Questions and the only right answers to them, in turn. On MMSH each is a `401` on the same connection, with the
+    /// question in base64, as NTLM has it; an empty question is the bare name of the scheme there. (No good for Digest,
+    /// whose answers are not known before.)
     Legs {
         /// As it is announced: `NTLM`.
         scheme: String,

@@ -39,13 +39,14 @@ pub enum Step {
 #[non_exhaustive]
 pub enum Fault {
     /// The answer carries this result code, and nothing follows from the request; a code without the failure bit changes nothing else.
-    /// On MMSH it is an HTTP status.
+    /// On MMSH it is an HTTP status. [`Step::Media`] has no answer, and cannot be refused.
     Refused(Step, u32),
     /// Nothing is sent for this step.
     Silence(Step),
     /// The connection closes instead of an answer.
     HangUp(Step),
-    /// These bytes are sent instead of an answer.
+    /// These bytes are sent instead of an answer, and then MMSH closes; at [`Step::Media`] they come before the first
+    /// packet, and all goes on.
     Bytes(Step, Bytes),
     /// The client is asked to go there: ReportRedirect instead of ReportOpenFile.
     Redirect(String),

@@ -66,7 +66,7 @@ pub enum Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AtEnd {
-    /// The end is told, and the connection closes so much later. MPlayer waits for that.
+    /// The end is told, and the connection closes so much later. MPlayer waits for that. (MMSH does not wait.)
     TellAndClose(Duration),
     /// The end is told, and the connection stays until the client leaves. (MMSH closes.)
     Tell,
@@ -159,6 +159,7 @@ pub(super) struct Udp {
     pub(super) drop_every: u32,
     pub(super) repeat_every: u32,
     pub(super) hold_every: u32,
+    pub(super) pair: bool,
     pub(super) resends: bool,
     pub(super) blocked: bool,
 }
@@ -205,6 +206,14 @@ impl Default for Habits {
             },
             udp: Udp { resends: true, ..Udp::default() },
         }
+    }
+}
+
+impl Habits {
+    /// The list of `features`, as it was set or as it is usual.
+    pub(super) fn told_features(&self) -> &str {
+        let usual = if self.media.live_from.is_some() { "broadcast,live" } else { "seekable" };
+        self.mmsh.features.as_deref().unwrap_or(usual)
     }
 }
 
@@ -283,7 +292,7 @@ setters! {
     unpaced_media(mark: bool) => mmsh.unpaced_media = mark;
     /// Sends `$M` before `$H`, whoever the client is.
     metadata(metadata: bool) => mmsh.metadata = metadata;
-    /// Sends a `$P` chunk before everything else.
+    /// Sends a `$P` chunk before each header, and before its `$M`.
     packet_pair(pair: bool) => mmsh.packet_pair = pair;
 
     /// Loses every so-many-th datagram of media; 0 is none. A datagram that is sent again is not lost.
@@ -292,6 +301,8 @@ setters! {
     repeat_every(packets: u32) => udp.repeat_every = packets;
     /// Sends every so-many-th datagram after the one that follows it.
     hold_every(packets: u32) => udp.hold_every = packets;
+    /// Sends two datagrams of noise, which measure the line, before each header.
+    datagram_pair(pair: bool) => udp.pair = pair;
     /// Whether lost datagrams are sent again when asked for; they are if not set.
     resends(resends: bool) => udp.resends = resends;
     /// No datagram ever leaves, as behind a firewall.

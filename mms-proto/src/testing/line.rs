@@ -5,6 +5,7 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 /// Bytes that wait to be written, beyond which no media is added.
@@ -55,7 +56,7 @@ impl Line {
         }
         let (mut read, mut write) = self.io.split();
         let len = self.out.len().min(self.at_most);
-        tokio::select! {
+        let turn = tokio::select! {
             biased;
             read = read.read_buf(&mut self.inbox) => Ok(if read? == 0 { Turn::Ended } else { Turn::Read }),
             wrote = write.write(&self.out[..len]), if len > 0 => {
@@ -63,7 +64,12 @@ impl Line {
                 Ok(Turn::Wrote)
             }
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Ok(Turn::Woke),
+        };
+        // A client on this thread would find many small writes as one.
+        if self.at_most < usize::MAX && matches!(turn, Ok(Turn::Wrote)) {
+            yield_now().await;
         }
+        turn
     }
 
     /// Writes all that waits, and lets the client close first, or at once if it has.

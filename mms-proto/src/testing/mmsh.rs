@@ -138,7 +138,8 @@ impl Session {
     fn status(&mut self, status: u32, lines: &[&str]) -> Flow {
         let reason = match status {
             200 => "OK",
-            301 | 302 => "Found",
+            301 => "Moved Permanently",
+            302 => "Found",
             305 => "Use Proxy",
             401 => "Unauthorized",
             404 => "Not Found",
@@ -180,9 +181,7 @@ impl Session {
 
     /// The lines of an answer that has frames.
     fn film_head(&mut self, content_type: &str, len: Option<usize>) {
-        let mmsh = &self.habits.mmsh;
-        let usual = if self.habits.media.live_from.is_some() { "broadcast,live" } else { "seekable" };
-        let features = mmsh.features.as_deref().unwrap_or(usual);
+        let (mmsh, features) = (&self.habits.mmsh, self.habits.told_features());
         let content_type = format!("Content-Type: {}", mmsh.content_type.as_deref().unwrap_or(content_type));
         let features = format!("Pragma: no-cache,client-id={},features=\"{features}\",timeout=60000", self.id);
         let len = len.map(|len| format!("Content-Length: {len}"));
@@ -220,8 +219,8 @@ impl Session {
             frames.extend(self.chunk(b'P', &[0x5A; 504]));
         }
         if mmsh.metadata {
-            let text = b"playlist-gen-id=1, broadcast-id=0, features=\"seekable\"\0";
-            frames.extend(self.chunk(b'M', &play::data(0, 0, 0x0C, text)));
+            let text = format!("playlist-gen-id=1, broadcast-id=0, features=\"{}\"\0", self.habits.told_features());
+            frames.extend(self.chunk(b'M', &play::data(0, 0, 0x0C, text.as_bytes())));
         }
         let header = if media.live_from.is_some() { film.live_header() } else { film.header() };
         let pieces = play::pieces(&header, media.piece.min(LARGEST_PIECE), like_mmst);

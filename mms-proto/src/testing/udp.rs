@@ -10,6 +10,7 @@ use tokio::net::UdpSocket;
 
 use super::habits::Udp;
 use super::lock;
+use super::play;
 use super::server::Shared;
 use super::stats::Asked;
 
@@ -17,6 +18,9 @@ use super::stats::Asked;
 const RESEND: [u8; 4] = [0x0D, 0xF0, 0xEF, 0xBE];
 /// Most sequence numbers in one request.
 const MOST: usize = 32;
+/// LocationIds of the two datagrams that measure the line, and the noise in each.
+const PAIR: [u32; 2] = [0xF0F0_F000, 0xF0F0_F001];
+const NOISE: [u8; 1464] = [0x5A; 1464];
 /// Datagrams of a client that can be sent again.
 const REMEMBERED: usize = 4096;
 
@@ -58,7 +62,7 @@ impl Datagrams {
 
 impl Channel {
     pub(super) fn open(shared: Arc<Shared>, session: u64, client: u32, to: SocketAddr, habits: Udp) -> Channel {
-        let sent = Sent { session, to, resends: habits.resends, packets: VecDeque::new() };
+        let sent = Sent { session, to, resends: habits.resends && !habits.blocked, packets: VecDeque::new() };
         lock(&shared.datagrams.clients).insert(client, sent);
         Channel { shared, client, to, habits, held: None }
     }
@@ -90,6 +94,13 @@ impl Channel {
         let again = turn(self.habits.repeat_every).then(|| bytes.clone());
         for bytes in [Some(bytes), again, self.held.take()].into_iter().flatten() {
             self.shared.datagrams.send(&bytes, self.to).await;
+        }
+    }
+
+    /// Sends two datagrams that measure the line, if that is a habit.
+    pub(super) async fn pair(&self) {
+        for location in PAIR.into_iter().filter(|_| self.habits.pair && !self.habits.blocked) {
+            self.shared.datagrams.send(&play::data(location, 0xFF, 0x10, &NOISE), self.to).await;
         }
     }
 

@@ -164,6 +164,12 @@ impl Connection {
         matches!(&self.state, State::Session(session) if session.is_streaming())
     }
 
+    /// Whether packets have come since the last [`play`](Self::play) of which nothing says that they belong to it. If such a stream
+    /// ends without a packet, that says nothing about the file.
+    pub fn has_passed_over(&self) -> bool {
+        self.stale > 0
+    }
+
     fn check_failed(&self) -> Result<(), Error> {
         self.failed.clone().map_or(Ok(()), Err)
     }

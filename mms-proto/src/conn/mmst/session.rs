@@ -232,6 +232,9 @@ impl Session {
             if playing.is_by_datagram() && self.stamps.takes_datagram(&packet.header, stream) {
                 playing.hold(packet);
                 self.pump(cx);
+            } else if !packet.header.is_packet_pair() {
+                // No reason to give up: anybody can send these.
+                *cx.stale = cx.stale.saturating_add(packet.header.packet_size.into());
             }
         }
         State::Session(self)
@@ -254,7 +257,6 @@ impl Session {
         self.phase = after(reason, cx);
     }
 
-    /// The connection has ended: what is held does not wait any longer.
     /// The connection has ended: tells what is held, and the end if that was told to us.
     pub(super) fn closed(&mut self, cx: &mut Context<'_>) {
         let Phase::Playing(playing) = &mut self.phase else { return };

@@ -94,14 +94,17 @@ impl Session {
     fn connect_funnel(&mut self, name: &str) -> Flow {
         let mut hr = result_of!(self, Step::ConnectFunnel);
         let (udp, port) = funnel(name);
-        if hr == 0 && (udp && self.habits.mmst.tcp_only || !udp && self.habits.mmst.udp_only) {
+        let port = port.filter(|_| udp);
+        if hr & FAILED == 0 && (udp && self.habits.mmst.tcp_only || port.is_none() && self.habits.mmst.udp_only) {
             hr = NO_FUNNEL;
         }
         if hr & FAILED != 0 {
             self.say(0x03, Body::words(&[hr, 0]));
             return Flow::Go;
         }
-        self.channel = match port.filter(|_| udp) {
+        // The old way forgets the client when it goes, which is not to hit the new one.
+        self.channel = None;
+        self.channel = match port {
             Some(port) => {
                 let to = (self.peer.ip(), port).into();
                 Some(Channel::open(self.shared.clone(), self.id, self.client(), to, self.habits.udp.clone()))
@@ -114,11 +117,11 @@ impl Session {
 
     fn open_file(&mut self, name: &str, token: &[u8], incarnation: u32) -> Flow {
         let hr = result_of!(self, Step::OpenFile);
-        (self.play, self.opened, self.leg) = (None, None, 0);
         if hr & FAILED != 0 {
             self.say(0x06, answer::not_opened(hr, incarnation));
             return Flow::Go;
         }
+        (self.play, self.opened, self.leg) = (None, None, 0);
         let Some(film) = self.shared.film(name) else {
             self.say(0x06, answer::not_opened(NOT_FOUND, incarnation));
             return Flow::Go;
@@ -189,12 +192,14 @@ impl Session {
 
     fn stream_switch(&mut self, streams: Vec<(u16, u16)>) -> Flow {
         let hr = result_of!(self, Step::StreamSwitch);
-        let mut chosen = match self.selection.take() {
-            Some(Selection::Only(chosen)) => chosen,
-            _ => BTreeMap::new(),
-        };
-        chosen.extend(streams);
-        self.selection = Some(Selection::Only(chosen));
+        if hr & FAILED == 0 {
+            let mut chosen = match self.selection.take() {
+                Some(Selection::Only(chosen)) => chosen,
+                _ => BTreeMap::new(),
+            };
+            chosen.extend(streams);
+            self.selection = Some(Selection::Only(chosen));
+        }
         self.say(0x21, Body::words(&[hr]));
         Flow::Go
     }
@@ -215,8 +220,10 @@ impl Session {
 
     fn stop_playing(&mut self, incarnation: u32) -> Flow {
         let hr = result_of!(self, Step::StopPlaying);
-        self.play = None;
-        self.closing = None;
+        if hr & FAILED == 0 {
+            self.play = None;
+            self.closing = None;
+        }
         self.say(0x1E, Body::words(&[hr, incarnation]));
         Flow::Go
     }

@@ -29,6 +29,9 @@ impl Session {
             Marks::Mmsh => Some(false),
             Marks::Missing => None,
         };
+        if let Some(channel) = &self.channel {
+            channel.pair().await;
+        }
         let header = self.header_of(film);
         let pieces = play::pieces(&header, media.piece.min(film.packet_size()), like_mmst);
         for (index, (mark, piece)) in pieces.into_iter().enumerate() {

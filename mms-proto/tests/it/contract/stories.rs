@@ -290,3 +290,24 @@ async fn sessions_that_serve_one_stream_only_are_not_kept_for_long() {
     assert!(asked[..2].iter().all(|asked| *asked > 1), "{plays:?}");
     server.shutdown().await;
 }
+
+/// A server that stamps all packets alike: the packets of a second stream are passed over, and its end says nothing about the file.
+///
+/// Observed: WTVMMS, whose last packets were taken for missing
+#[tokio::test]
+async fn the_end_of_a_stream_whose_packets_could_not_be_told_is_not_the_end_of_the_film() {
+    let habits = Habits::default().incarnations(Incarnations::Fixed(4)).rate(Rate::Each(Duration::from_millis(5)));
+    let server = server(habits);
+    let source = source(&server, "mmst", Config::default());
+    let (header, size) = (FILM.header().len() as u64, FILM.packet_size() as u64);
+    let last = u64::from(FILM.packets()) - 1;
+    for packet in [2, last - 4] {
+        let mut reader = open(&source, OpenRequest::from(header + packet * size)).await.unwrap();
+        let mut buffer = BytesMut::with_capacity(4000);
+        let step = reader.read(&mut Space::new(&mut buffer, 4000)).await.unwrap();
+        assert!(matches!(step, Step::Bytes(_)), "packet {packet}: {step:?}");
+        assert!(buffer == FILM.packet(u32::try_from(packet).unwrap())[..buffer.len()], "packet {packet}");
+        reader.stop().await;
+    }
+    server.shutdown().await;
+}

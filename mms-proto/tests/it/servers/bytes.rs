@@ -17,12 +17,22 @@ pub(super) enum Got {
 
 pub(super) struct Wire(TcpStream);
 
-fn wide(text: &str) -> Vec<u8> {
+pub(super) fn wide(text: &str) -> Vec<u8> {
     text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
 }
 
-fn words(words: &[u32]) -> Vec<u8> {
+pub(super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A word of a body, counted from behind the MID.
+pub(super) fn word(body: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]])
+}
+
+/// LocationIds of the data among it.
+pub(super) fn locations(all: &[Got]) -> Vec<u32> {
+    all.iter().filter_map(|got| if let Got::Data(location, ..) = got { Some(*location) } else { None }).collect()
 }
 
 impl Wire {
@@ -67,23 +77,81 @@ impl Wire {
 
     /// Connect alone.
     pub(super) async fn greet(&mut self) {
-        self.send(0x01, [words(&[0, 0x0004_000B, 3]), wide("NSPlayer/7.0")].concat()).await;
+        self.greet_as("NSPlayer/7.0").await;
+    }
+
+    /// The same under another name.
+    pub(super) async fn greet_as(&mut self, name: &str) {
+        self.send(0x01, [words(&[0, 0x0004_000B, 3]), wide(name)].concat()).await;
+    }
+
+    /// The next control message as it is on the connection, from its head on.
+    pub(super) async fn packet(&mut self) -> Vec<u8> {
+        let head = self.exactly(16).await;
+        let len = word(&head, 8) as usize;
+        [head, self.exactly(len).await].concat()
+    }
+
+    /// So many bytes, whatever they are.
+    pub(super) async fn exactly(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// What there is to read now, or as soon as there is something.
+    pub(super) async fn some(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1 << 16);
+        self.0.read_buf(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// Asks for a transport.
+    pub(super) async fn funnel(&mut self, transport: &str, port: u16) {
+        let name = wide(&format!("\\\\127.0.0.1\\{transport}\\{port}"));
+        self.send(0x02, [words(&[0, 0xFFFF_FFFF, 0, 0, 0]), name].concat()).await;
+    }
+
+    /// Asks how the funnel is; what measures it depends on the incarnation.
+    pub(super) async fn funnel_info(&mut self, incarnation: u32) {
+        self.send(0x18, words(&[incarnation, 0])).await;
+    }
+
+    /// Asks for the film, with credentials if there are any.
+    pub(super) async fn open_file(&mut self, token: &[u8]) {
+        let name = wide("clip.asf");
+        let at = if token.is_empty() { 0 } else { name.len() as u32 };
+        self.send(0x05, [words(&[1, 0xFFFF_FFFF, at, token.len() as u32]), name, token.to_vec()].concat()).await;
     }
 
     /// From Connect to ReportOpenFile; the results of the answers.
     pub(super) async fn open(&mut self) -> Vec<(u16, u32)> {
-        let requests = [
-            (0x01, [words(&[0, 0x0004_000B, 3]), wide("NSPlayer/7.0")].concat()),
-            (0x02, [words(&[0, 0xFFFF_FFFF, 0, 0, 0]), wide("\\\\127.0.0.1\\TCP\\1037")].concat()),
-            (0x05, [words(&[1, 0xFFFF_FFFF, 0, 0]), wide("clip.asf")].concat()),
-        ];
+        self.open_over("TCP", 1037).await
+    }
+
+    /// The same with data over another transport.
+    pub(super) async fn open_over(&mut self, transport: &str, port: u16) -> Vec<(u16, u32)> {
         let mut answers = Vec::new();
-        for (kind, body) in requests {
-            self.send(kind, body).await;
-            let (kind, body) = self.control().await;
-            answers.push((kind, u32::from_le_bytes([body[0], body[1], body[2], body[3]])));
-        }
+        self.greet().await;
+        answers.push(self.result().await);
+        self.funnel(transport, port).await;
+        answers.push(self.result().await);
+        self.open_file(&[]).await;
+        answers.push(self.result().await);
         answers
+    }
+
+    /// Number and result of the next control message.
+    pub(super) async fn result(&mut self) -> (u16, u32) {
+        let (kind, body) = self.control().await;
+        (kind, word(&body, 0))
+    }
+
+    /// Asks for something that is answered at once, to see that nothing else comes before the answer.
+    pub(super) async fn nothing_comes(&mut self) {
+        self.funnel_info(0xABCD).await;
+        let (kind, body) = self.control().await;
+        assert_eq!((kind, word(&body, 4)), (0x15, 0xABCD));
     }
 
     /// Asks for the header; what comes with it is read by the caller.
@@ -100,6 +168,11 @@ impl Wire {
     /// Asks for all from a packet on.
     pub(super) async fn start(&mut self, location: u32, incarnation: u32) {
         self.send(0x07, words(&[1, 0, 0, 0, u32::MAX, location, 0, incarnation])).await;
+    }
+
+    /// Stops the play.
+    pub(super) async fn stop(&mut self, incarnation: u32) {
+        self.send(0x09, words(&[1, incarnation])).await;
     }
 
     /// What comes until the end of the stream is told or the connection closes: messages and packets.

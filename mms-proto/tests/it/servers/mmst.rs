@@ -2,7 +2,7 @@
 
 use mms_proto::testing::{Fault, Film, Habits, Incarnations, Padding, PaddingField, Seek, Server, Step, When};
 
-use super::bytes::{Got, Wire};
+use super::bytes::{Got, Wire, locations};
 
 fn film() -> Film {
     Film::builder().packets(12).padding(PaddingField::Byte, &[9, 0, 200]).explicit_packet_length().build()
@@ -22,10 +22,6 @@ async fn played(server: &Server, from: u32) -> Vec<Got> {
     wire.played().await
 }
 
-fn locations(all: &[Got]) -> Vec<u32> {
-    all.iter().filter_map(|got| if let Got::Data(location, ..) = got { Some(*location) } else { None }).collect()
-}
-
 #[tokio::test]
 async fn packets_are_those_of_the_film_and_padding_goes_as_told() {
     for (padding, shorter, field) in [(Padding::Kept, 0, 1), (Padding::Zeroed, 9, 1), (Padding::Removed, 10, 0)] {
@@ -39,6 +35,30 @@ async fn packets_are_those_of_the_film_and_padding_goes_as_told() {
         // Behind error correction and flags is the length, in any case that of the whole packet.
         assert_eq!(packet[5..7], 3200_u16.to_le_bytes(), "{padding:?}");
         assert_eq!(packet[7 + field..], original[8..original.len() - shorter.min(9)], "{padding:?}");
+    }
+}
+
+#[tokio::test]
+async fn servers_keep_the_padding_if_not_told_otherwise_and_need_not_choose_streams() {
+    for (name, strip, shorter) in [("NSPlayer/7.0", false, 9), ("Spooooon!", false, 0), ("Spooooon!", true, 9)] {
+        for chooses in [true, false] {
+            let server = server(Habits::default().strip_for_relays(strip));
+            let mut wire = Wire::connect(&server).await;
+            wire.greet_as(name).await;
+            assert_eq!(wire.result().await, (1, 0));
+            wire.open_file(&[]).await;
+            assert_eq!(wire.result().await, (6, 0));
+            if chooses {
+                wire.switch(&[1, 2]).await;
+                assert_eq!(wire.result().await, (0x21, 0));
+            }
+            wire.start(0, 5).await;
+            let all = wire.played().await;
+            let first =
+                all.iter().find_map(|got| if let Got::Data(0, 5, 0, bytes) = got { Some(bytes.len()) } else { None });
+            let expected = (chooses || name == "Spooooon!").then_some(3200 - shorter);
+            assert_eq!(first, expected, "{name} {strip} {chooses}");
+        }
     }
 }
 
