@@ -169,6 +169,8 @@ impl Session {
         while self.held_len < HELD && !self.over {
             match self.link.event().await {
                 Ok(event) => self.keep(event),
+                // All has come, and an end of MMSH closes its connection.
+                Err(_) if matches!(self.held.back(), Some(Event::Ended { more: false, .. })) => break,
                 Err(error) => return error,
             }
         }

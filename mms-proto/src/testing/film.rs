@@ -5,6 +5,7 @@ mod header;
 mod index;
 mod media;
 mod muxer;
+mod repeated;
 
 use std::fmt;
 use std::io;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use build::{FilmBuilder, PaddingField, Payloads, Stream};
+use repeated::Pattern;
 
 use super::packet;
 
@@ -31,6 +33,8 @@ struct Parts {
     play_ms: u64,
     bit_rate: u32,
     streams: Vec<u8>,
+    /// Of a film whose packets are made when they are sent.
+    pattern: Option<Pattern>,
 }
 
 /// Before the packets of the Data Object.
@@ -63,7 +67,7 @@ impl Film {
         Ok(Film(Arc::new(parts)))
     }
 
-    /// The whole file.
+    /// The whole file; the header alone if packets are made on demand.
     pub fn bytes(&self) -> &Bytes {
         &self.0.bytes
     }
@@ -73,14 +77,14 @@ impl Film {
         self.0.bytes.slice(..self.0.header_len)
     }
 
-    /// What a client can have: header and packets, without indexes.
+    /// What a client can have: header and packets, without indexes; the header alone if packets are made on demand.
     pub fn served(&self) -> Bytes {
-        self.0.bytes.slice(..self.packet_range(self.0.packets).start)
+        self.0.bytes.slice(..self.stored_len())
     }
 
     /// What follows the packets.
     pub fn indexes(&self) -> Bytes {
-        self.0.bytes.slice(self.packet_range(self.0.packets).start..)
+        self.0.bytes.slice(self.stored_len()..)
     }
 
     /// Bytes of each packet.
@@ -100,7 +104,10 @@ impl Film {
     /// There is no such packet.
     pub fn packet(&self, number: u32) -> Bytes {
         assert!(number < self.0.packets, "packet {number} of {}", self.0.packets);
-        self.0.bytes.slice(self.packet_range(number))
+        match &self.0.pattern {
+            Some(pattern) => pattern.packet(number),
+            None => self.0.bytes.slice(self.packet_range(number)),
+        }
     }
 
     /// The numbers of the streams, in the order of the header.
@@ -127,7 +134,8 @@ impl Film {
         let mut bytes = self.0.bytes.to_vec();
         bytes[offset..offset + change.len()].copy_from_slice(change);
         let parts = &*self.0;
-        Film(Arc::new(Parts { bytes: bytes.into(), streams: parts.streams.clone(), ..*parts }))
+        let (streams, pattern) = (parts.streams.clone(), parts.pattern.clone());
+        Film(Arc::new(Parts { bytes: bytes.into(), streams, pattern, ..*parts }))
     }
 
     /// The same film under another File ID, in the header and in the Data Object.
@@ -167,6 +175,11 @@ impl Film {
             }
         }
         found
+    }
+
+    /// Bytes that are kept, without indexes.
+    fn stored_len(&self) -> usize {
+        if self.0.pattern.is_some() { self.0.header_len } else { self.packet_range(self.0.packets).start }
     }
 
     fn packet_range(&self, number: u32) -> Range<usize> {
@@ -234,5 +247,5 @@ fn parse(bytes: Bytes) -> Result<Parts, &'static str> {
     let streams = objects.iter().filter(is_stream).map(|(range, _)| bytes[range.start + 72] & 0x7F).collect();
     let (play_ms, bit_rate) = (field(64, 8) / 10_000, field(100, 4) as u32);
     drop(objects);
-    Ok(Parts { bytes, header_len, packet_size: largest, packets, play_ms, bit_rate, streams })
+    Ok(Parts { bytes, header_len, packet_size: largest, packets, play_ms, bit_rate, streams, pattern: None })
 }

@@ -123,6 +123,7 @@ pub(super) struct Media {
     pub(super) live_from: Option<u32>,
     pub(super) then: Option<String>,
     pub(super) write_at_most: usize,
+    pub(super) patience: Option<Duration>,
 }
 
 /// Habits of the control connection of MMST and MMSU.
@@ -160,6 +161,9 @@ pub(super) struct Udp {
     pub(super) repeat_every: u32,
     pub(super) hold_every: u32,
     pub(super) pair: bool,
+    pub(super) reversed: usize,
+    pub(super) lost: Range<u32>,
+    pub(super) lost_headers: u32,
     pub(super) resends: bool,
     pub(super) blocked: bool,
 }
@@ -181,6 +185,7 @@ impl Default for Habits {
                 live_from: None,
                 then: None,
                 write_at_most: usize::MAX,
+                patience: None,
             },
             mmst: Mmst {
                 version: "4.1.0.3928".to_owned(),
@@ -256,6 +261,8 @@ setters! {
     followed_by(path: &str) => media.then = Some(path.to_owned());
     /// Writes at most so many bytes at once, each on its own.
     write_at_most(bytes: usize) => media.write_at_most = bytes.max(1);
+    /// Closes the connection of a client that takes nothing for so long, though there is something for it; never if not set.
+    patience(patience: Duration) => media.patience = Some(patience);
 
     /// The version that ReportConnectedEX tells; 4.1.0.3928 if not set.
     version(version: &str) => mmst.version = version.to_owned();
@@ -303,6 +310,12 @@ setters! {
     hold_every(packets: u32) => udp.hold_every = packets;
     /// Sends two datagrams of noise, which measure the line, before each header.
     datagram_pair(pair: bool) => udp.pair = pair;
+    /// Sends datagrams of media in blocks of so many, the last one first; in order if 0.
+    reversed(block: usize) => udp.reversed = block;
+    /// Loses the datagrams of media of these numbers, counted over a session. One that is sent again is not lost.
+    lost(sequences: Range<u32>) => udp.lost = sequences;
+    /// Loses the first piece of the header so many times in a session.
+    lost_headers(times: u32) => udp.lost_headers = times;
     /// Whether lost datagrams are sent again when asked for; they are if not set.
     resends(resends: bool) => udp.resends = resends;
     /// No datagram ever leaves, as behind a firewall.

@@ -25,7 +25,7 @@ const PLAYERS: [&str; 4] = ["NSPlayer", "NSServer", "WMCacheProxy", "WMFSDK"];
 /// Serves one connection to its end.
 pub(super) async fn serve(io: TcpStream, shared: Arc<Shared>, id: u64) -> io::Result<()> {
     let habits = shared.habits();
-    let line = Line::new(io, habits.media.write_at_most)?;
+    let line = Line::new(io, &habits.media)?;
     let mut session = Session { shared, id, line, habits, slot: None, leg: 0, sequence: 0 };
     let ended = session.run().await;
     if ended.is_ok() {

@@ -38,7 +38,7 @@ const IN_A_ROW: usize = 16;
 pub(super) async fn serve(io: TcpStream, shared: Arc<Shared>, id: u64) -> io::Result<()> {
     let habits = shared.habits();
     let peer = io.peer_addr()?;
-    let line = Line::new(io, habits.media.write_at_most)?;
+    let line = Line::new(io, &habits.media)?;
     let mut session = Session {
         shared,
         id,

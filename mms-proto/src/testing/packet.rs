@@ -19,6 +19,18 @@ pub(super) struct Look {
     padding: usize,
 }
 
+impl Look {
+    /// Bytes of padding.
+    pub(super) fn padding(&self) -> usize {
+        self.padding
+    }
+
+    /// Where the send time is, a double word.
+    pub(super) fn send_time_at(&self) -> usize {
+        self.padding_at + self.padding_field
+    }
+}
+
 /// A cursor that ends at the end.
 struct Reader<'a> {
     bytes: &'a [u8],

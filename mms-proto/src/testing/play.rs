@@ -251,3 +251,19 @@ pub(super) fn pieces(header: &[u8], largest: usize, like_mmst: Option<bool>) -> 
     };
     all.iter().enumerate().map(|(index, piece)| (mark(index), *piece)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Habits;
+    use super::*;
+
+    #[test]
+    fn a_film_of_no_packets_has_no_key_frame_to_begin_at() {
+        let film = Film::builder().packets(0).without_index().build();
+        let media = Habits::default().seek(Seek::KeyFrame).media;
+        for (start, ends) in [(Start::Beginning, true), (Start::Packet(1), false), (Start::Packet(u32::MAX), false)] {
+            let mut play = Playout::new(film.clone(), media.clone(), Padding::Kept, start, Selection::Everything);
+            assert_eq!((play.position(), matches!(play.next(), Next::End)), (0, ends), "{start:?}");
+        }
+    }
+}

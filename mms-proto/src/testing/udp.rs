@@ -47,6 +47,10 @@ pub(super) struct Channel {
     to: SocketAddr,
     habits: Udp,
     held: Option<Bytes>,
+    /// What goes out the last one first.
+    block: Vec<Bytes>,
+    /// Headers sent.
+    headers: u32,
 }
 
 impl Datagrams {
@@ -64,12 +68,14 @@ impl Channel {
     pub(super) fn open(shared: Arc<Shared>, session: u64, client: u32, to: SocketAddr, habits: Udp) -> Channel {
         let sent = Sent { session, to, resends: habits.resends && !habits.blocked, packets: VecDeque::new() };
         lock(&shared.datagrams.clients).insert(client, sent);
-        Channel { shared, client, to, habits, held: None }
+        Channel { shared, client, to, habits, held: None, block: Vec::new(), headers: 0 }
     }
 
     /// Sends a piece of the header.
-    pub(super) async fn header(&self, bytes: &[u8]) {
-        if !self.habits.blocked {
+    pub(super) async fn header(&mut self, piece: u32, bytes: &[u8]) {
+        self.headers += u32::from(piece == 0);
+        let lost = piece == 0 && self.headers <= self.habits.lost_headers;
+        if !self.habits.blocked && !lost {
             self.shared.datagrams.send(bytes, self.to).await;
         }
     }
@@ -83,8 +89,16 @@ impl Channel {
             }
         }
         let turn = |every: u32| every > 0 && sequence % every == every - 1;
-        if self.habits.blocked || turn(self.habits.drop_every) {
+        let lost = self.habits.lost.contains(&sequence);
+        if self.habits.blocked || lost || turn(self.habits.drop_every) {
             self.shared.stats.count(|c| c.dropped += 1);
+            return;
+        }
+        if self.habits.reversed > 0 {
+            self.block.push(bytes);
+            if self.block.len() >= self.habits.reversed {
+                self.flush().await;
+            }
             return;
         }
         if self.held.is_none() && turn(self.habits.hold_every) {
@@ -106,7 +120,7 @@ impl Channel {
 
     /// Sends what was held back.
     pub(super) async fn flush(&mut self) {
-        if let Some(bytes) = self.held.take() {
+        for bytes in self.held.take().into_iter().chain(self.block.drain(..).rev()) {
             self.shared.datagrams.send(&bytes, self.to).await;
         }
     }

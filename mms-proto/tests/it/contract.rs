@@ -1,7 +1,10 @@
 //! The byte-range contract, sentence by sentence, over the three ways to carry MMS.
 
+mod following;
 mod segments;
+mod stalls;
 mod stories;
+mod vast;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

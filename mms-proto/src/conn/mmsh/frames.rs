@@ -11,6 +11,9 @@ use crate::wire::{Chunk, DataPacket, Hresult, ServerPragmas, chunk, skip_pair};
 /// Most pieces of a header. Each can have 64 KiB, so honest ones are few.
 const PIECES: u32 = 4096;
 
+/// Most bytes of the text in front of metadata.
+const METADATA_TEXT: usize = 4096;
+
 /// What is known of the chunks so far.
 #[derive(Debug)]
 pub(super) struct Frames {
@@ -22,6 +25,8 @@ pub(super) struct Frames {
     until: Option<Instant>,
     /// Told with the first header, so that what precedes it can add to them.
     facts: Option<(Option<String>, ServerPragmas)>,
+    /// The text in front of metadata, as far as it came: it may go on in the next chunk.
+    metadata: Vec<u8>,
     header: Option<Pieces>,
     /// A bandwidth test is passed over; so many bytes of it were.
     pair: Option<usize>,
@@ -61,6 +66,7 @@ impl Frames {
             phase: Phase::Header,
             until: Some(until),
             facts: Some(facts),
+            metadata: Vec::new(),
             header: None,
             pair: None,
         }
@@ -99,7 +105,7 @@ impl Frames {
                 Chunk::Data(piece) => self.packet(piece, &mut tell)?,
                 Chunk::End(reason) => self.ended(reason, &mut tell)?,
                 Chunk::StreamChange => self.changed(now, &mut tell)?,
-                Chunk::Metadata(piece) => self.metadata(&piece.payload),
+                Chunk::Metadata(piece) => self.metadata(&piece),
                 Chunk::PacketPair => self.packet_pair()?,
                 _ => false,
             };
@@ -204,9 +210,18 @@ impl Frames {
         self.until = Some(now + self.waits.header);
     }
 
-    fn metadata(&mut self, metadata: &[u8]) -> bool {
-        if let Some((_, pragmas)) = &mut self.facts {
-            pragmas.note_metadata(metadata);
+    /// Metadata that do not fit into one chunk go on in further ones, numbered like the pieces of a header; their text ends with a NUL.
+    ///
+    /// Spec: WMSP 2.2.3.6
+    fn metadata(&mut self, piece: &DataPacket) -> bool {
+        let Some((_, pragmas)) = &mut self.facts else { return false };
+        if piece.header.location == 0 {
+            self.metadata.clear();
+        }
+        let room = METADATA_TEXT.saturating_sub(self.metadata.len());
+        if room > 0 && !self.metadata.contains(&0) {
+            self.metadata.extend(piece.payload.iter().take(room));
+            pragmas.note_metadata(&self.metadata);
         }
         false
     }

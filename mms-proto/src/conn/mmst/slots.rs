@@ -23,6 +23,8 @@ const MAX_REQUESTS: u8 = 3;
 const GIVE_UP: Duration = Duration::from_millis(1000);
 /// A first stream whose first number is higher begins there: numbers need not begin with 0.
 const MAX_FIRST_GAP: u8 = 32;
+/// The place of LocationId 0: what comes late may be before it.
+const ORIGIN: u64 = 1 << 32;
 
 /// The packets of one stream that came as datagrams.
 ///
@@ -31,19 +33,21 @@ const MAX_FIRST_GAP: u8 = 32;
 /// A packet with a later LocationId has a later number, which is how 8 bits become 32. Packets that follow one another
 /// in the file have nothing between them, whatever their numbers are.
 ///
+/// The places of a broadcast that is on long enough begin again with 0, so here they have more bits, and are counted from [`ORIGIN`].
+///
 /// Spec: MMSP 2.2.2, 2.2.5. Observed: servers leave out the number 0xFF where a stream ended with 0xFE before (examples
 /// of WMSP), or never count at all (VLC)
 #[derive(Debug)]
 pub(super) struct Slots {
     /// The packet that was asked for.
-    from: u32,
+    from: u64,
     /// The packet to be told next; `None` before the first.
-    next: Option<u32>,
+    next: Option<u64>,
     /// The last packet that came.
-    last: Option<u32>,
+    last: Option<u64>,
     /// The last number.
     top: Option<u32>,
-    held: BTreeMap<u32, Held>,
+    held: BTreeMap<u64, Held>,
     held_len: usize,
     missing: BTreeSet<u32>,
     hole: Option<Hole>,
@@ -68,7 +72,7 @@ impl Slots {
     /// For a stream from packet `from` on, after one that ended with the number `top`.
     pub(super) fn new(from: u32, top: Option<u32>) -> Self {
         Self {
-            from,
+            from: ORIGIN.saturating_add(from.into()),
             next: None,
             last: None,
             top,
@@ -86,30 +90,38 @@ impl Slots {
 
     /// Whether the last of `packets` has been told, so that nothing can follow.
     pub(super) fn is_complete(&self, packets: Option<u64>) -> bool {
-        let last = self.next.is_some_and(|next| packets.is_some_and(|packets| u64::from(next) >= packets));
+        let told = self.next.and_then(|next| next.checked_sub(ORIGIN));
+        let last = told.is_some_and(|told| packets.is_some_and(|packets| told >= packets));
         last && self.held.is_empty()
     }
 
     /// Takes a packet of this stream in.
     pub(super) fn insert(&mut self, packet: DataPacket) {
-        let location = packet.header.location;
+        let location = self.place(packet.header.location);
         if self.next.is_some_and(|next| location < next) || self.held.contains_key(&location) {
             return;
         }
         let sequence = match self.last {
-            Some(last) if location < last => self.older(&packet.header),
-            _ => self.newer(&packet.header),
+            Some(last) if location < last => self.older(location, &packet.header),
+            _ => self.newer(location, &packet.header),
         };
         self.held_len = self.held_len.saturating_add(packet.payload.len());
         self.held.insert(location, Held { sequence, data: packet.payload });
     }
 
+    /// The place of a LocationId: the one of this number that is nearest to the last packet.
+    fn place(&self, location: u32) -> u64 {
+        let Some(last) = self.last else { return ORIGIN.saturating_add(location.into()) };
+        let ahead = location.wrapping_sub(location_of(last));
+        last.saturating_add_signed(i32::from_ne_bytes(ahead.to_ne_bytes()).into())
+    }
+
     /// The number of a packet behind all others.
-    fn newer(&mut self, header: &DataHeader) -> Option<u32> {
-        let last = self.last.replace(header.location);
+    fn newer(&mut self, location: u64, header: &DataHeader) -> Option<u32> {
+        let last = self.last.replace(location);
         let Some(top) = self.top else {
             let sequence = u32::from(header.flags);
-            if header.location != self.from && header.flags <= MAX_FIRST_GAP {
+            if location != self.from && header.flags <= MAX_FIRST_GAP {
                 self.missing.extend(0..sequence);
             }
             self.top = Some(sequence);
@@ -120,8 +132,8 @@ impl Slots {
         let sequence = top.checked_add(u32::from(ahead)).filter(|_| ahead != 0)?;
         let left_out = last.is_none() && low == 0xFE && header.flags == 0;
         let follows = match last {
-            Some(last) => header.location.checked_sub(1) == Some(last),
-            None => header.location == self.from,
+            Some(last) => location.checked_sub(1) == Some(last),
+            None => location == self.from,
         };
         if !follows && !left_out {
             self.missing.extend(top.saturating_add(1)..sequence);
@@ -131,8 +143,8 @@ impl Slots {
     }
 
     /// The number of a packet before the last one, counted back from the next packet that is there.
-    fn older(&mut self, header: &DataHeader) -> Option<u32> {
-        let (_, later) = self.held.range(header.location..).next()?;
+    fn older(&mut self, location: u64, header: &DataHeader) -> Option<u32> {
+        let (_, later) = self.held.range(location..).next()?;
         let later = later.sequence?;
         let [low, ..] = later.to_le_bytes();
         let sequence = later.checked_sub(u32::from(low.wrapping_sub(header.flags)))?;
@@ -153,17 +165,17 @@ impl Slots {
         if let Some(sequence) = held.sequence {
             self.missing = self.missing.split_off(&sequence);
         }
-        self.next = location.checked_add(1).or(Some(location));
+        self.next = Some(location.saturating_add(1));
         self.hole = None;
-        Some(Packet { location, data: held.data })
+        Some(Packet { location: location_of(location), data: held.data })
     }
 
     /// Takes what is there, whatever is missing.
     pub(super) fn pop_anyway(&mut self) -> Option<Packet> {
         let (location, held) = self.held.pop_first()?;
         self.held_len = self.held_len.saturating_sub(held.data.len());
-        self.next = location.checked_add(1).or(Some(location));
-        Some(Packet { location, data: held.data })
+        self.next = Some(location.saturating_add(1));
+        Some(Packet { location: location_of(location), data: held.data })
     }
 
     fn is_given_up(&mut self, now: Instant) -> bool {
@@ -189,4 +201,10 @@ impl Slots {
         let asks = hole.requests < MAX_REQUESTS && !self.missing.is_empty();
         Some((hole.since + GIVE_UP).min(if asks { hole.ask_at } else { hole.since + GIVE_UP }))
     }
+}
+
+/// The LocationId of a place.
+fn location_of(place: u64) -> u32 {
+    let [a, b, c, d, ..] = place.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }

@@ -1,7 +1,7 @@
 //! The parameters of a film.
 
 use super::header::Header;
-use super::muxer::Muxer;
+use super::muxer::{Muxer, PREROLL_MS};
 use super::{Film, index};
 
 /// One stream of a film.
@@ -221,5 +221,18 @@ impl FilmBuilder {
             Ok(film) => film,
             Err(error) => unreachable!("a film that was just made: {error}"),
         }
+    }
+
+    /// Makes a film whose packets are made when they are sent, so that there can be any number of them: each is the first one but for its
+    /// time, and for eight bytes of media that no other one has. It has no index, and players are not for it.
+    ///
+    /// # Panics
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_on_demand(self) -> Film {
+        let (packets, seed) = (self.packets, self.seed);
+        let first = FilmBuilder { packets: 1, index: false, ..self }.build();
+        let each_ms = first.play_ms() - PREROLL_MS;
+        first.repeated(packets, seed, each_ms).unwrap_or_else(|| unreachable!("a packet that was just made"))
     }
 }

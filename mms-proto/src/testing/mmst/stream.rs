@@ -36,8 +36,8 @@ impl Session {
         let pieces = play::pieces(&header, media.piece.min(film.packet_size()), like_mmst);
         for (index, (mark, piece)) in pieces.into_iter().enumerate() {
             let bytes = play::data(index as u32, incarnation, mark, piece);
-            match &self.channel {
-                Some(channel) => channel.header(&bytes).await,
+            match &mut self.channel {
+                Some(channel) => channel.header(index as u32, &bytes).await,
                 None => self.line.out.extend_from_slice(&bytes),
             }
             if self.habits.mmst.ping_in_header {

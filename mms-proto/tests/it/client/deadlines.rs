@@ -110,6 +110,38 @@ fn a_server_that_goes_away_is_noticed_at_every_step() {
     }
 }
 
+/// Whether or not the server has gone away meanwhile.
+#[test]
+fn a_reader_that_pauses_for_a_minute_finds_what_has_come() {
+    for (scheme, then, is_whole) in ["mmst", "mmsh"].into_iter().flat_map(|scheme| {
+        [(Then::Silence, true), (Then::Silence, false), (Then::Close, true), (Then::Close, false)]
+            .map(|(then, is_whole)| (scheme, then, is_whole))
+    }) {
+        let (url, tapes) = recorded(scheme);
+        let (last, others) = tapes.split_last().unwrap();
+        // Without the end, and without the last packet.
+        let last = last[..last.len() - if is_whole { 0 } else { 5 }].to_vec();
+        let client = Client::new(url, Config::default().with_connector(Player::new(others, last, then)));
+        paused(async {
+            let what = format!("{scheme}, {then:?}, whole: {is_whole}");
+            let mut session = client.open().await.unwrap();
+            session.play(0).await.unwrap();
+            assert_eq!(session.read().await.unwrap().expect("a packet").location, 0, "{what}");
+            let lost = timeout(Duration::from_secs(60), session.hold()).await;
+            assert_eq!(lost.is_ok(), then == Then::Close && !is_whole, "{what}: {lost:?}");
+            for number in 1..if is_whole { 4 } else { 3 } {
+                assert_eq!(session.read().await.unwrap().expect("a packet").location, number, "{what}");
+            }
+            let after = timeout(Duration::from_secs(60), session.read()).await;
+            match (is_whole, then) {
+                (true, _) => assert!(matches!(after, Ok(Ok(None))), "{what}: {after:?}"),
+                (false, Then::Close) => assert!(matches!(after, Ok(Err(_))), "{what}: {after:?}"),
+                (false, _) => assert!(after.is_err(), "{what}: {after:?}"),
+            }
+        });
+    }
+}
+
 /// Deadlines are for answers, not for their bytes.
 #[test]
 fn a_server_that_drips_does_not_come_to_an_end() {

@@ -2,10 +2,12 @@
 
 mod auth;
 mod cancel;
+pub(crate) mod codes;
 mod datagrams;
 mod deadlines;
 mod gate;
 mod opening;
+mod people;
 mod reading;
 mod seeking;
 mod taped;

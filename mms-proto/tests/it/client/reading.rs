@@ -105,18 +105,33 @@ async fn a_session_from_which_another_film_follows_is_not_kept() {
     }
 }
 
-/// 0xFF bytes, then packets up to the highest number, then from 0 on.
+/// Packets up to the highest number, then from 0 on.
 #[tokio::test]
 async fn a_broadcast_is_read_beyond_the_highest_number() {
-    let habits = Habits::default().live_from(u32::MAX - 5).rate(Rate::Each(Duration::from_millis(1)));
-    let server = Server::builder().film(PATH, film()).habits(habits).start().unwrap();
-    let mut session = playing(&client(&server, "mmst"), 0).await.unwrap();
-    assert!(session.presentation().is_live());
-    let mut last = None;
-    for _ in 0..12 {
-        let location = session.read().await.unwrap().expect("a packet").location;
-        assert!(last.is_none_or(|last: u32| location == last.wrapping_add(1)), "{location} after {last:?}");
-        last = Some(location);
+    for scheme in SCHEMES {
+        let habits = Habits::default().live_from(u32::MAX - 5).rate(Rate::Each(Duration::from_millis(1)));
+        let server = Server::builder().film(PATH, film()).habits(habits).start().unwrap();
+        let mut session = playing(&client(&server, scheme), 0).await.unwrap();
+        assert!(session.presentation().is_live());
+        for number in 0..20_u32 {
+            let packet = session.read().await.unwrap().expect("a packet");
+            assert_eq!(packet.location, (u32::MAX - 5).wrapping_add(number), "{scheme}");
+            assert!(packet.data == film().packet(number), "{scheme}");
+        }
+    }
+}
+
+/// Only MMST says beside the header how many packets there are.
+#[tokio::test]
+async fn a_header_that_counts_no_packets_is_not_believed_but_helped() {
+    let header = film().header();
+    let properties = [0xA1, 0xDC, 0xAB, 0x8C, 0x47, 0xA9, 0xCF, 0x11];
+    let at = header.windows(8).position(|bytes| bytes == properties).expect("File Properties");
+    let server = Server::builder().film(PATH, film().with_bytes_at(at + 56, &[0; 8])).start().unwrap();
+    for (scheme, packets) in [("mmst", Some(60)), ("mmsh", None), ("mmsu", Some(60))] {
+        let mut session = playing(&client(&server, scheme), 0).await.unwrap();
+        assert_eq!((session.presentation().packets(), session.presentation().is_live()), (packets, false), "{scheme}");
+        assert_eq!(numbers(&mut session, &film()).await, (0..60).collect::<Vec<_>>(), "{scheme}");
     }
 }
 

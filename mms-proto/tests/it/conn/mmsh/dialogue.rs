@@ -5,7 +5,7 @@ use mms_proto::conn::mmsh::{Ask, Connection, SeekForm};
 use mms_proto::conn::{Awaited, Error, Event, Identity, Input, Packet};
 use mms_proto::wire::Hresult;
 
-use super::script::{HEAD, Script, answer, change, chunk, config, end, header, metadata, packet, play, trace};
+use super::script::{HEAD, Script, answer, change, chunk, config, data, end, header, metadata, packet, play, trace};
 
 const WHOLE: [&str; 5] =
     ["Opened", "Header(3 bytes)", "Started", "Packet(40, 1 bytes)", "Ended(Hresult(0x00000000), more: false)"];
@@ -113,6 +113,22 @@ fn metadata_before_the_header_is_skipped_and_its_features_count() {
     assert_eq!(script.names(), WHOLE);
     let Event::Opened(facts) = &script.trace.events[0] else { panic!("no facts") };
     assert!(facts.broadcast && facts.live && facts.playlist && !facts.seekable);
+}
+
+/// Text in front of metadata that is cut anywhere, into chunks numbered like the pieces of a header.
+#[test]
+fn metadata_go_on_in_the_next_chunk_wherever_they_were_cut() {
+    let head = HEAD.replace(",features=\"seekable,stridable\"", "");
+    let text = b"playlist-gen-id=1, features=\"broadcast,live\"\0and a list, features=\"playlist\"";
+    for (first, second) in (1..text.len()).flat_map(|first| [(first, first), (first, (first + 5).min(text.len()))]) {
+        let parts = [(0, 0x04, &text[..first]), (1, 0, &text[first..second]), (2, 0x08, &text[second..])];
+        let metadata = parts.map(|(location, flags, part)| data(b'M', location, flags, part)).concat();
+        let mut script = Script::playing();
+        script.hear(answer(&head, &[metadata, header(0, 0x0C, b"hdr"), packet(40, b"p"), end(0)]));
+        assert_eq!(script.names(), WHOLE, "{first} {second}");
+        let Event::Opened(facts) = &script.trace.events[0] else { panic!("no facts") };
+        assert!(facts.broadcast && facts.live && !facts.playlist, "{first} {second}: {facts:?}");
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ pub(crate) fn chunk(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[b'$', kind][..], &len.to_le_bytes(), body].concat()
 }
 
-fn data(kind: u8, location: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn data(kind: u8, location: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
     let size = u16::try_from(payload.len() + 8).unwrap();
     chunk(kind, &[&location.to_le_bytes()[..], &[0, flags], &size.to_le_bytes(), payload].concat())
 }

@@ -113,6 +113,21 @@ fn a_live_stream_begins_wherever_it_is() {
     assert_eq!(driver.take_packets(), [4_000_000, u32::MAX, 0]);
 }
 
+/// Datagrams overtake one another and come twice there too.
+#[test]
+fn a_live_stream_of_datagrams_goes_on_beyond_the_highest_number() {
+    const FIRST: u32 = u32::MAX - 3;
+    let mut driver = ready_for_datagrams();
+    let incarnation = driver.play(0);
+    driver.hear(&server::started(incarnation));
+    for number in [0, 1, 4, 3, 1, 2, 0, 6, 5, 4] {
+        let location = FIRST.wrapping_add(number);
+        driver.datagram(&server::data(location, incarnation, number as u8, &server::payload(location)));
+    }
+    assert_eq!(driver.take_packets(), [FIRST, FIRST + 1, FIRST + 2, u32::MAX, 0, 1, 2]);
+    assert!(driver.datagrams.is_empty(), "nothing was lost");
+}
+
 #[test]
 fn a_change_can_fail() {
     let (mut driver, incarnation) = streaming();
