@@ -54,8 +54,5 @@ fn begins(item: &str) -> Option<(&str, &str)> {
 }
 
 fn token(rest: String) -> Bytes {
-    match STANDARD.decode(&rest) {
-        Ok(token) if !rest.is_empty() => token.into(),
-        _ => rest.into(),
-    }
+    STANDARD.decode(&rest).map_or_else(|_| rest.into(), Bytes::from)
 }

@@ -125,8 +125,7 @@ impl Url {
                 format!("{}{there_query}", without_dots(&format!("{folder}/{relative}")))
             }
         };
-        let base = Self { user: None, password: None, written, ..self.clone() };
-        let joined = Self::parse(&format!("{scheme}://{}{}", base.authority(), base.written))?;
+        let joined = Self::parse(&format!("{scheme}://{}{written}", self.authority()))?;
         Ok(Self { user: self.user.clone(), password: self.password.clone(), ..joined })
     }
 

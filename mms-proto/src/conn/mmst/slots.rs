@@ -155,7 +155,7 @@ impl Slots {
     /// The next packet, if nothing that could still come is before it.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Packet> {
         let (&location, held) = self.held.first_key_value()?;
-        let begins = self.next.unwrap_or(self.from) == location;
+        let begins = self.next.unwrap_or(self.from.into()) == u64::from(location);
         let counted = held.sequence.is_some_and(|sequence| self.missing.first().is_none_or(|first| *first > sequence));
         if !begins && !counted && !self.is_given_up(now) {
             return None;

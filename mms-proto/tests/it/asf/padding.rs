@@ -149,7 +149,11 @@ fn a_packet_that_states_its_length_ends_there() {
     let between = Made { padding: 10, ..short.clone() };
     let (back, kind) = restored(&between.zeroed(), size).unwrap();
     assert_eq!((&back[..between.len()], kind), (&between.whole()[..], Padding::Ambiguous));
-    for len in [0, 5, size + 1, 65_535] {
+    // A head, and nothing in it.
+    let bare = Made { payloads: Vec::new(), ..short.clone() };
+    let head = bare.len();
+    assert_eq!(restored(&bare.whole(), head + 1).unwrap().0, [&bare.whole()[..], &[0]].concat());
+    for len in [0, 5, head - 1, size + 1, 65_535] {
         let mut lying = short.whole();
         lying[5..7].copy_from_slice(&(len as u16).to_le_bytes());
         assert_eq!(restored(&lying, size).unwrap_err().rule, Rule::PacketLength, "{len}");

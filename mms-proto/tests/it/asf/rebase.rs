@@ -46,6 +46,13 @@ fn what_was_before_the_start_is_at_0_and_times_may_begin_anew() {
     let mut bytes = three(500).whole();
     rebase(&mut bytes, Duration::from_millis((1 << 32) + 100)).unwrap();
     assert_eq!(times(&bytes).0, 400);
+    // Where what is after the start ends, and what is before it begins.
+    for (time, shifted) in [(0x8000_0000, 0x7FFF_FFFF), (0x8000_0001, 0)] {
+        let mut bytes =
+            Made { send_time: time, payloads: payload(1, 1, 0, 1, time, b"a", false), ..Made::default() }.whole();
+        rebase(&mut bytes, Duration::from_millis(1)).unwrap();
+        assert_eq!(times(&bytes), (shifted, vec![shifted]));
+    }
 }
 
 #[test]

@@ -312,3 +312,21 @@ async fn a_way_that_leads_into_nothing_is_told_with_the_other() {
     assert_eq!(error.class(), ErrorClass::NotFound);
     assert!(error.to_string().contains("no connection to town:1755 within 15 s"), "{error}");
 }
+
+/// Takes no byte, and has said why.
+#[derive(Debug)]
+struct Deaf;
+
+impl Connector for Deaf {
+    fn connect(&self, _: Target) -> Connecting {
+        let full = std::io::Cursor::new(Box::<[u8]>::default());
+        let io = Box::new(tokio::io::join(&b"HTTP/1.0 404 Not Found\r\n\r\n"[..], full));
+        Box::pin(async { Ok(Connected { io, addresses: None }) })
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_said_is_read_though_it_takes_nothing() {
+    let client = Client::new(Url::parse("mmsh://h/f").unwrap(), Config::default().with_connector(Deaf));
+    assert_eq!(client.open().await.unwrap_err().class(), ErrorClass::NotFound);
+}

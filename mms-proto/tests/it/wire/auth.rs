@@ -1,6 +1,6 @@
 //! Offers to prove who we are.
 
-use mms_proto::wire::{Secret, offers};
+use mms_proto::wire::{Secret, is_of_connection, offers};
 
 fn offered(lines: &[&str]) -> Vec<(String, String)> {
     let text = |token: &[u8]| String::from_utf8_lossy(token).into_owned();
@@ -31,6 +31,16 @@ fn odd_lines_offer_nothing_or_what_they_can() {
     assert_eq!(offered(&["Basic"]), [pair("Basic", "")]);
     assert_eq!(offered(&["NTLM not base64!"]), [pair("NTLM", "not base64!")]);
     assert_eq!(offers(["X"; 1000].into_iter()).len(), 16);
+}
+
+#[test]
+fn all_but_two_schemes_are_of_the_connection() {
+    for answer in ["NTLM TlRMTVNTUAA=", "Negotiate x", "Basically x", "X"] {
+        assert!(is_of_connection(answer), "{answer}");
+    }
+    for answer in ["Basic dTpw", "basic dTpw", "Digest username=\"u\"", "DIGEST"] {
+        assert!(!is_of_connection(answer), "{answer}");
+    }
 }
 
 #[test]

@@ -125,6 +125,9 @@ fn broken_coding_says_where() {
     }
     let endless = vec![b'1'; 9 << 10];
     assert_eq!(body_trace([&endless[..]]).1.expect_err("endless").rule, "a line of more than 8 KiB");
+    // As many trailers as may be, in lines as long as may be.
+    let most = [&b"0\r\n"[..], &[&[b'a'; 8190][..], b"\r\n"].concat().repeat(8), b"\r\n"].concat();
+    assert_eq!(body_trace([&most[..]]), (vec![], Ok(Some(vec![]))));
     let trailers = [b"0\r\n".to_vec(), b"X: y\r\n".repeat(20_000)].concat();
     assert_eq!(body_trace([&trailers[..]]).1.expect_err("endless").rule, "trailers of more than 64 KiB");
     assert_eq!(body_trace([&b"ffffffffffffffff\r\nab"[..]]), (b"ab".to_vec(), Ok(None)));

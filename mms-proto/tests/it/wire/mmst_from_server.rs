@@ -33,6 +33,26 @@ fn each_message_is_read() {
     assert_eq!(connected.authentication_package, "NTLM");
 }
 
+/// What is read, and what cannot be, is called by the same name.
+#[test]
+fn each_message_has_the_name_of_the_specification() {
+    let all = [
+        (server::connected(), "ReportConnectedEX"),
+        (server::opened(server::File::default()), "ReportOpenFile"),
+        (server::funnel_info(1), "ReportFunnelInfo"),
+        (server::challenge(1, 2, b"token"), "SecurityChallenge"),
+        (server::end(0, 9), "ReportEndOfStream"),
+        (server::change(600), "ReportStreamChange"),
+        (server::redirect("mms://x/y"), "ReportRedirect"),
+    ];
+    for (frame, name) in all {
+        assert_eq!(decode(&frame).name(), name);
+        assert_eq!(LinkMacToViewer::decode(&frame[32..41]).expect_err(name).what, name);
+    }
+    assert_eq!(decode(&server::ping(3, 4)).name(), "Ping");
+    assert_eq!(LinkMacToViewer::decode(&server::ping(3, 4)[32..41]).expect_err("cut").what, "message");
+}
+
 #[test]
 fn the_file_is_described() {
     let LinkMacToViewer::ReportOpenFile(Ok(file)) = decode(&server::opened(server::File::default())) else { panic!() };

@@ -109,5 +109,5 @@ fn what_is_sent_is_bounded() {
     assert!(Token::new(Bytes::from(vec![0; MAX_TOKEN_LEN])).is_ok());
     assert!(Token::new(Bytes::from(vec![0; MAX_TOKEN_LEN + 1])).is_err());
     let token = Token::new(Bytes::from_static(b"topsecret")).unwrap();
-    assert!(!format!("{token:?}").contains("top"));
+    assert_eq!(format!("{token:?}"), "Token(9 bytes)");
 }

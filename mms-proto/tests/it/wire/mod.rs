@@ -3,6 +3,7 @@
 mod auth;
 mod chunks;
 mod corpus;
+mod hresults;
 mod http;
 mod mmst_corpus;
 mod mmst_datagrams;

@@ -42,6 +42,8 @@ fn encodings_are_told() {
 fn a_quote_that_is_not_closed_ends_before_the_next_element() {
     let asx = "<asx><ref href=\"mms://one/<ref href='mms://two/'><ref href=\"mms://three/\">";
     assert_eq!(playlist(asx.as_bytes()).unwrap(), ["mms://one/", "mms://two/", "mms://three/"]);
+    let asx = "<asx><ref title=\"one's\"> href='mms://text/' <ref href='mms://two/'>";
+    assert_eq!(playlist(asx.as_bytes()).unwrap(), ["mms://two/"], "and one that is closed at its end");
 }
 
 #[test]

@@ -49,6 +49,18 @@ fn a_name_that_is_no_unicode_can_be_sent_in_http_alone() {
 }
 
 #[test]
+fn the_name_is_the_last_part_of_the_path() {
+    for (written, name) in [
+        ("mms://h/a/b%20c.asf?x=/y", Some(&b"b c.asf"[..])),
+        ("mms://h/%E9.asf", Some(b"\xE9.asf")),
+        ("mms://h/a/", None),
+        ("mms://h?x", None),
+    ] {
+        assert_eq!(url(written).name().as_deref(), name, "{written}");
+    }
+}
+
+#[test]
 fn user_and_password_are_decoded_and_the_password_is_not_shown() {
     let secret = url("mms://user:p%40ss@h.test/f");
     assert_eq!(secret.user(), Some("user"));
@@ -112,7 +124,9 @@ fn what_is_no_url_says_why() {
     ] {
         assert_eq!(rule(text), expected, "{text}");
     }
-    assert_eq!(rule(&format!("mms://h/{}", "a".repeat(Url::MAX_LEN))), UrlRule::TooLong);
+    let most = "a".repeat(Url::MAX_LEN - "mms://h/".len());
+    assert_eq!(url(&format!("mms://h/{most}")).file_name(), Some(most.clone()));
+    assert_eq!(rule(&format!("mms://h/{most}a")), UrlRule::TooLong);
     assert_eq!(Url::parse("mms://host:x/").expect_err("a port").offset, 11);
 }
 

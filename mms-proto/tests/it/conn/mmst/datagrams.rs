@@ -185,6 +185,21 @@ fn the_number_0xff_may_be_left_out() {
         driver.datagram(&numbered(begins, second, 256));
         assert_eq!(driver.take_packets(), [begins], "nothing was lost");
     }
+    // More than that is a loss, and so it is where nothing ended.
+    let (mut driver, first) = playing(0);
+    (0..=253).for_each(|location| driver.datagram(&numbered(location, first, location)));
+    driver.stop();
+    driver.hear(&server::end(0, first));
+    let second = driver.play(5);
+    driver.hear(&server::started(second));
+    driver.take_events();
+    driver.datagram(&numbered(7, second, 256));
+    assert!(driver.take_packets().is_empty());
+    let (mut driver, incarnation) = playing(0);
+    (0..=254).for_each(|location| driver.datagram(&numbered(location, incarnation, location)));
+    assert_eq!(driver.take_packets().len(), 255);
+    driver.datagram(&numbered(256, incarnation, 256));
+    assert!(driver.take_packets().is_empty());
     let (mut driver, incarnation) = playing(0);
     (0..=254).for_each(|location| driver.datagram(&numbered(location, incarnation, location)));
     (255..400).for_each(|location| driver.datagram(&numbered(location, incarnation, location + 1)));
@@ -201,6 +216,43 @@ fn the_first_packet_can_be_lost_too() {
     assert_eq!(take_asked(&mut driver), [[0]]);
     driver.datagram(&numbered(40, incarnation, 0));
     assert_eq!(driver.take_packets(), [40, 41]);
+}
+
+/// A first number that is far from 0 is where the server begins to count, and no loss.
+#[test]
+fn numbers_need_not_begin_with_0() {
+    let (mut driver, incarnation) = playing(40);
+    driver.datagram(&numbered(41, incarnation, 33));
+    assert_eq!(driver.take_packets(), [41]);
+    let (mut driver, incarnation) = playing(40);
+    driver.datagram(&numbered(41, incarnation, 32));
+    assert!(driver.take_packets().is_empty());
+    driver.wait().unwrap();
+    assert_eq!(take_asked(&mut driver), [(0..32).collect::<Vec<_>>()]);
+}
+
+/// What is missing behind a packet does not hold it up, though its place in the file says nothing.
+#[test]
+fn a_packet_waits_only_for_what_is_before_it() {
+    let (mut driver, incarnation) = playing(0);
+    for (location, sequence) in [(0, 0), (9, 2), (20, 5)] {
+        driver.datagram(&numbered(location, incarnation, sequence));
+    }
+    assert_eq!(driver.take_packets(), [0]);
+    driver.datagram(&numbered(1, incarnation, 1));
+    assert_eq!(driver.take_packets(), [1, 9]);
+}
+
+/// There is no packet behind it, but it is told once all the same.
+#[test]
+fn the_last_place_there_is_can_be_doubled() {
+    let (mut driver, incarnation) = playing(0);
+    driver.datagram(&numbered(0, incarnation, 0));
+    driver.datagram(&numbered(u32::MAX, incarnation, 1));
+    assert_eq!(driver.take_packets(), [0, u32::MAX]);
+    driver.datagram(&numbered(u32::MAX, incarnation, 1));
+    driver.datagram(&numbered(u32::MAX, incarnation, 2));
+    assert!(driver.take_packets().is_empty());
 }
 
 #[test]

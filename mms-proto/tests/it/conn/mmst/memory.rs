@@ -23,6 +23,37 @@ fn datagrams_that_wait_are_bounded_in_number_and_length() {
     }
 }
 
+/// The bounds themselves are still allowed, and what is told is no more than has to be.
+#[test]
+fn one_more_than_the_bound_is_too_much() {
+    let start = || {
+        let mut driver = ready_for_datagrams();
+        let incarnation = driver.play(0);
+        driver.hear(&server::started(incarnation));
+        driver.datagram(&data(0, incarnation, 0, b"first"));
+        driver.take_events();
+        (driver, incarnation)
+    };
+    for (payload, most) in [(1, 512), (16_384, 256)] {
+        let (mut driver, incarnation) = start();
+        for location in (0..most).map(|index| index * 2 + 2) {
+            driver.datagram(&data(location, incarnation, location as u8, &vec![0; payload]));
+        }
+        assert!(driver.events.is_empty(), "{most} packets of {payload} bytes");
+        let location = most * 2 + 2;
+        driver.datagram(&data(location, incarnation, location as u8, &[0]));
+        assert_eq!(driver.take_events().len(), 1, "{most} packets of {payload} bytes, and one more");
+    }
+    // Not the packets but the holes between them: 254, 508, 762, 1016, 1024 and 1025.
+    let (mut driver, incarnation) = start();
+    for location in [255, 510, 765, 1020, 1029] {
+        driver.datagram(&data(location, incarnation, location as u8, b"far"));
+    }
+    assert!(driver.events.is_empty());
+    driver.datagram(&data(1031, incarnation, 1031_u32 as u8, b"too far"));
+    assert_eq!(driver.take_events().len(), 1);
+}
+
 /// The unread part of a frame stays with the caller, and is never longer than a frame can be.
 #[test]
 fn the_tail_is_bounded() {
