@@ -107,6 +107,8 @@ impl Exit {
         match error {
             DownloadError::Source(error) => Self::of_source(error),
             DownloadError::GaveUp { .. } => Self::Network,
+            DownloadError::NotRepeatable { last: Some(error) } => Self::of_source(error),
+            DownloadError::NotRepeatable { last: None } => Self::TargetExists,
             DownloadError::Changed { .. } | DownloadError::WrongLength { .. } => Self::Changed,
             DownloadError::Digest { .. } => Self::Checksum,
             DownloadError::UnsupportedDigest => Self::Usage,
@@ -156,6 +158,13 @@ mod tests {
             assert_eq!(of(class), Exit::Permanent);
         }
         assert_eq!(of(ErrorClass::Changed), Exit::Changed);
+    }
+
+    #[test]
+    fn what_cannot_be_repeated_is_what_broke_it_off_or_is_in_the_way() {
+        let last = SourceError::new(ErrorClass::Transient, Phase::Body, "reset");
+        assert_eq!(Exit::of(&DownloadError::NotRepeatable { last: Some(Box::new(last)) }, None), Exit::Network);
+        assert_eq!(Exit::of(&DownloadError::NotRepeatable { last: None }, None), Exit::TargetExists);
     }
 
     #[test]

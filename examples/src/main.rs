@@ -61,6 +61,9 @@ async fn command(cli: &Cli) -> Result<Exit, Failure> {
     let schemes = Schemes::from_env().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     match &cli.command {
         Some(Command::Probe(args)) => probe::probe(args, &schemes, stop).await,
-        None => run::fetch(&cli.fetch, &schemes.with_media(cli.fetch.mms.options()), stop).await,
+        None => {
+            let options = cli.fetch.mms.options(cli.fetch.patience);
+            run::fetch(&cli.fetch, &schemes.with_media(options), stop).await
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::args::Mms;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::naming::{clean, printable};
-use crate::render::{MediaSummary, Summary, seconds};
+use crate::render::{Followed, MediaSummary, Summary, seconds};
 
 /// What a download is to be, if it comes from a media server; of no consequence if not.
 #[derive(Clone, Debug)]
@@ -28,10 +28,21 @@ impl Take {
         self.media.as_ref().is_some_and(Media::end_recording)
     }
 
+    /// What a live stream has gone on with, if that is not all that was wanted.
+    pub(crate) async fn next(&self) -> Option<Self> {
+        let media = self.media.as_ref()?.next().await?;
+        Some(Self { media: Some(media), options: self.options.clone() })
+    }
+
+    /// The source of what is taken, if it is on a media server.
+    pub(crate) fn source(&self) -> Option<Media> {
+        self.media.clone()
+    }
+
     /// Why there is no recording, if an earlier one is in its place: the part of one that was killed is all that there is of it.
     pub(crate) fn refused(&self, error: &DownloadError, target: Option<&Path>, last: &Progress) -> Option<Failure> {
         self.media.as_ref().filter(|media| media.is_live() && last.resumed > 0)?;
-        let (DownloadError::Interrupted(_), Some(target)) = (error, target) else { return None };
+        let (DownloadError::NotRepeatable { last: None }, Some(target)) = (error, target) else { return None };
         let part = printable(target.as_os_str()) + ".part";
         let text =
             format!("{part} is of an earlier recording that was not ended, and a live stream cannot be gone on with");
@@ -43,14 +54,15 @@ impl Take {
         Some(failure)
     }
 
-    /// What is left to do when all has come.
+    /// What is left to do when all has come, and a live stream went on with something else, or not.
     ///
     /// # Errors
     /// The recording is shorter than it was to be, or could not be made seekable; it is whole all the same.
-    pub(crate) async fn finish(&self, mut summary: Summary) -> Result<Summary, Failure> {
+    pub(crate) async fn finish(&self, mut summary: Summary, followed: Option<Followed>) -> Result<Summary, Failure> {
         let Some(media) = self.media.as_ref().filter(|_| !summary.already_complete) else { return Ok(summary) };
         let live = media.is_live();
-        let mut told = MediaSummary { padding: media.padding(), live, left_out: media.left_out(), tidied: None };
+        let (padding, left_out, gaps) = (media.padding(), media.left_out(), media.gaps());
+        let mut told = MediaSummary { padding, live, left_out, tidied: None, gaps, followed };
         let partial = !told.left_out.is_empty();
         if let Some(path) = summary.path.clone().filter(|_| self.options.tidies(live || partial)) {
             let mut tidying = Tidying::default();

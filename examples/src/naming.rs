@@ -48,6 +48,40 @@ pub(crate) fn target(
     Ok(directory.join(name))
 }
 
+/// A name for what follows on `target` as the `number`-th file, or later: `talk.2.asf`. The first one that nothing is in the way of.
+pub(crate) fn following(target: &Path, number: &mut u32) -> PathBuf {
+    loop {
+        let mut name = target.file_stem().unwrap_or_default().to_owned();
+        name.push(format!(".{number}"));
+        if let Some(extension) = target.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        *number = number.saturating_add(1);
+        let path = target.with_file_name(name);
+        if BESIDE.iter().all(|suffix| beside(&path, suffix).symlink_metadata().is_err()) {
+            return path;
+        }
+    }
+}
+
+/// What one download writes: the file, and what is kept beside it until it is complete.
+const BESIDE: [&str; 5] = ["", ".part", ".part.sfj", ".part.sfj.new", ".part.tidy"];
+
+fn beside(target: &Path, suffix: &str) -> PathBuf {
+    let mut path = target.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// Removes what an incomplete download of which nothing had come has left.
+pub(crate) fn remove_part(target: &Path) {
+    for suffix in [".part", ".part.sfj"] {
+        // It may not be there.
+        let _ = std::fs::remove_file(beside(target, suffix));
+    }
+}
+
 /// Refuses two downloads that would write the same file: a target, or what the engine keeps beside it.
 ///
 /// # Errors
@@ -55,11 +89,10 @@ pub(crate) fn target(
 pub(crate) fn check_collisions<'a>(targets: impl IntoIterator<Item = (&'a str, &'a Path)>) -> Result<(), NamingError> {
     let mut seen: HashMap<PathBuf, &str> = HashMap::new();
     for (url, target) in targets {
-        for suffix in ["", ".part", ".part.sfj", ".part.sfj.new", ".part.tidy"] {
-            let mut path = target.as_os_str().to_owned();
-            path.push(suffix);
-            if let Some(first) = seen.insert(path.clone().into(), url) {
-                return Err(NamingError::Collision { first: first.into(), second: url.into(), path: path.into() });
+        for suffix in BESIDE {
+            let path = beside(target, suffix);
+            if let Some(first) = seen.insert(path.clone(), url) {
+                return Err(NamingError::Collision { first: first.into(), second: url.into(), path });
             }
         }
     }
@@ -166,6 +199,25 @@ mod tests {
         assert!(matches!(check(&["a", "b", "a"]), Err(NamingError::Collision { .. })));
         assert!(matches!(check(&["a", "a.part"]), Err(NamingError::Collision { .. })));
         assert!(matches!(check(&["a.part.sfj", "a"]), Err(NamingError::Collision { .. })));
+    }
+
+    #[test]
+    fn what_follows_has_a_number_before_its_extension_and_takes_no_name_that_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |target: &str, number: &mut u32| {
+            let path = following(&dir.path().join(target), number);
+            path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned()
+        };
+        let mut number = 2;
+        assert_eq!(name("talk.asf", &mut number), "talk.2.asf");
+        assert_eq!(name("talk.asf", &mut number), "talk.3.asf");
+        assert_eq!(name("a.b.wmv", &mut 2), "a.b.2.wmv");
+        assert_eq!(name("talk", &mut 2), "talk.2");
+        assert_eq!(name(".hidden", &mut 2), ".hidden.2");
+        for used in ["talk.2.asf", "talk.3.asf.part", "talk.4.asf.part.tidy"] {
+            std::fs::write(dir.path().join(used), "").unwrap();
+        }
+        assert_eq!(name("talk.asf", &mut 2), "talk.5.asf");
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! The downloads live on the runtime's own threads. Whatever is shown is shown by the main thread alone, so that a terminal
 //! or a pipe that does not take it slows nothing down: the engine drops the events that nobody reads in time.
 
+mod file;
+
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use segfetch::adapters::OrderedStream;
 use segfetch::source::Digest;
-use segfetch::{Download, DownloadError, Engine, EngineConfig, Event, Progress};
+use segfetch::{DownloadError, Engine, EngineConfig, Event, Progress};
 use segfetch_cli::{Remote, Schemes};
 use tokio::sync::mpsc;
 
@@ -17,7 +20,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::media::Take;
 use crate::naming::{self, clean, printable};
-use crate::render::{self, Loudness, Subject, Summary};
+use crate::render::{self, Followed, Loudness, Subject, Summary};
 use crate::signals::{self, Stop};
 use crate::stream::{self, StreamError};
 
@@ -28,6 +31,8 @@ const QUEUE: usize = 64;
 enum Message {
     Event(Event),
     Progress(Progress),
+    /// A file is over, and the download goes on in another one.
+    WentOn(Result<Summary, Failure>),
     Ended(Result<Summary, Failure>),
 }
 
@@ -66,13 +71,15 @@ pub(crate) async fn fetch(args: &Fetch, schemes: &Schemes, stop: Stop) -> Result
     };
     let mut views = render::views(&subjects, loudness, args.json, args.patience);
     let (to, mut messages) = mpsc::channel(QUEUE);
+    let shared = Arc::new(args.clone());
     for (id, (remote, subject)) in remotes.into_iter().zip(&subjects).enumerate() {
         let screen = Screen { id, to: to.clone() };
         let take = Take::new(remote.media, &args.mms);
         match &subject.target {
             Some(target) => {
                 let download = args.download(remote.source, target);
-                tokio::spawn(to_file(engine.clone(), download, subject.clone(), take, screen, stop.clone()));
+                let file = file::File { engine: engine.clone(), args: Arc::clone(&shared), screen, stop: stop.clone() };
+                tokio::spawn(file.run(download, target.clone(), take));
             }
             None => {
                 let told = screen.clone();
@@ -99,6 +106,10 @@ pub(crate) async fn fetch(args: &Fetch, schemes: &Schemes, stop: Stop) -> Result
                 Some((id, Message::Progress(progress))) => {
                     let now = Instant::now();
                     views.iter_mut().for_each(|view| view.progress(now, id, &progress));
+                }
+                Some((id, Message::WentOn(result))) => {
+                    exit = exit.worse(result.as_ref().err().map_or(Exit::Done, |failure| failure.exit));
+                    views.iter_mut().for_each(|view| view.went_on(id, &result));
                 }
                 Some((id, Message::Ended(result))) => {
                     exit = exit.worse(result.as_ref().err().map_or(Exit::Done, |failure| failure.exit));
@@ -140,57 +151,6 @@ fn plan(args: &Fetch, schemes: &Schemes) -> Result<(Vec<Remote>, Vec<Subject>), 
     Ok((remotes, subjects))
 }
 
-/// Carries one download through, and tells the screen.
-async fn to_file(engine: Engine, download: Download, subject: Subject, take: Take, screen: Screen, stop: Stop) {
-    let mut job = engine.start(download);
-    let (mut events, mut progress, control) = (job.events(), job.progress(), job.control());
-    let (asked, ending) = (stop.clone(), take.clone());
-    // On its own, so that it also works while the screen takes nothing.
-    let cancelling = tokio::spawn(async move {
-        signals::asked(asked).await;
-        if !ending.end() {
-            control.cancel();
-        }
-    });
-    let mut joined = std::pin::pin!(job.join());
-    let (mut telling, mut moving) = (true, true);
-    let result = loop {
-        tokio::select! {
-            result = &mut joined => break result,
-            event = events.next(), if telling => match event {
-                Some(event) => screen.tell(Message::Event(event)).await,
-                None => telling = false,
-            },
-            changed = progress.changed(), if moving => match changed {
-                Ok(()) => {
-                    let latest = progress.borrow_and_update().clone();
-                    screen.tell(Message::Progress(latest)).await;
-                }
-                Err(_) => moving = false,
-            },
-        }
-    };
-    cancelling.abort();
-    while telling {
-        match events.next().await {
-            Some(event) => screen.tell(Message::Event(event)).await,
-            None => telling = false,
-        }
-    }
-    let last = progress.borrow().clone();
-    screen.tell(Message::Progress(last.clone())).await;
-    let signal = *stop.borrow();
-    let target = subject.target.as_deref();
-    let failure =
-        |error| take.refused(&error, target, &last).unwrap_or_else(|| Failure::of(&error, target, signal, &last));
-    let result = result.map(Summary::from).map_err(failure);
-    let result = match result {
-        Ok(summary) => take.finish(summary).await,
-        Err(failure) => Err(failure),
-    };
-    screen.tell(Message::Ended(result)).await;
-}
-
 /// Streams one file, and tells the screen, for which it does not wait.
 async fn to_stdout(stream: OrderedStream, expected: Option<Digest>, take: Take, screen: Screen, stop: Stop) {
     let mut out = tokio::io::stdout();
@@ -204,7 +164,10 @@ async fn to_stdout(stream: OrderedStream, expected: Option<Digest>, take: Take, 
         StreamError::Output(error) => Failure::new(Exit::Storage, output_gone(&error)),
     });
     let result = match result {
-        Ok(summary) => take.finish(summary).await,
+        Ok(summary) => {
+            let followed = take.next().await.map(|_| Followed::Nowhere);
+            take.finish(summary, followed).await
+        }
         Err(failure) => Err(failure),
     };
     screen.tell(Message::Ended(result)).await;

@@ -22,7 +22,9 @@ pub(crate) struct Mms {
     /// Record so much of a live stream: 90s, 5m, 2h
     ///
     /// Counted by the times in its packets, so that a server that sends ahead does not shorten it. Without it a live stream is recorded until
-    /// it ends, or until Ctrl-C. Either way the file is complete, and the exit code is 0.
+    /// it ends, or until Ctrl-C. Either way the file is complete, and the exit code is 0. Where the connection breaks, it is asked for again, and goes on in
+    /// the same file; where another content follows, with a header of its own, that goes into a file of its own, NAME.2.EXT and so on, and the time
+    /// counts over all of them.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
 
@@ -53,8 +55,10 @@ pub(crate) struct Mms {
 }
 
 impl Mms {
-    pub(crate) fn options(&self) -> Options {
+    /// What is asked of media servers; `patience` as for any other download.
+    pub(crate) fn options(&self, patience: Duration) -> Options {
         let mut options = Options::default();
+        options.patience = patience;
         options.streams = self.streams.clone();
         options.fidelity = if self.relay { Fidelity::Relay } else { Fidelity::Player };
         options.duration = self.duration;
@@ -144,7 +148,8 @@ mod tests {
     #[test]
     fn what_is_asked_for_reaches_the_library() {
         let line = "segfetch --streams 1,2 --duration 5m --relay mms://h/f";
-        let options = parsed(line).unwrap().fetch.mms.options();
+        let options = parsed(line).unwrap().fetch.mms.options(Duration::from_secs(7));
+        assert_eq!(options.patience, Duration::from_secs(7));
         assert_eq!(options.streams, Streams::Numbers(vec![1, 2]));
         assert_eq!(options.fidelity, Fidelity::Relay);
         assert_eq!(options.duration, Some(Duration::from_secs(300)));

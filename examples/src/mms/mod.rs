@@ -5,7 +5,9 @@
 //! | file | what |
 //! |---|---|
 //! | `mod.rs` | which URLs lead to media servers, and the source with what the command may ask of it |
-//! | `live.rs` | a live stream as a file that ends: after a while, when somebody says so, or when the server has gone |
+//! | `live.rs` | a live stream as a file that ends: after a while, when somebody says so, when another one follows, or when the server has gone |
+//! | `again.rs` | a live stream whose connection broke, asked for again |
+//! | `recording.rs` | what is known of a recording |
 //! | `clock.rs` | how much of a live stream has come, by the times in its packets |
 //! | `partial.rs` | a film of which not all streams are wanted |
 //! | `facts.rs` | what a server says of a film |
@@ -22,10 +24,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
 mod clock;
 mod facts;
 mod live;
 mod partial;
+mod recording;
 mod tidy;
 
 use std::fmt;
@@ -45,10 +49,12 @@ use segfetch::source::{
 };
 
 pub use facts::{Facts, StreamFacts};
+pub use recording::Gaps;
 pub use tidy::{Tidied, TidyError, Tidying, temporary, tidy};
 
-use live::{LiveReader, Recording};
+use live::LiveReader;
 use partial::PartialReader;
+use recording::{Ending, Recording};
 
 /// What is wanted of media servers.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +66,8 @@ pub struct Options {
     pub fidelity: Fidelity,
     /// How much of a live stream; all that comes if `None`. A file with an end is then refused.
     pub duration: Option<Duration>,
+    /// How long, from the last packet on, a live stream is asked for again whose connection broke; not at all if zero.
+    pub patience: Duration,
 }
 
 /// A file or a live stream on a media server. Clones are the same one.
@@ -67,10 +75,9 @@ pub struct Options {
 pub struct Media(Arc<Inner>);
 
 struct Inner {
-    source: MmsSource,
-    streams: Streams,
-    duration: Option<Duration>,
-    recording: Recording,
+    source: Arc<MmsSource>,
+    options: Options,
+    recording: Arc<Recording>,
 }
 
 /// Whether a URL leads to a media server: by its scheme, or, if it is a web URL, by the mark that Microsoft's servers put into those
@@ -106,13 +113,35 @@ impl Media {
         let mut config = Config::default().with_streams(options.streams.clone());
         config.fidelity = options.fidelity;
         config.time_of_day = Some(SystemTime::now);
-        let source = MmsSource::new(Client::new(url, config));
-        Self(Arc::new(Inner {
-            source,
-            streams: options.streams.clone(),
-            duration: options.duration,
-            recording: Recording::default(),
-        }))
+        Self::of(MmsSource::new(Client::new(url, config)), options.clone())
+    }
+
+    fn of(source: MmsSource, options: Options) -> Self {
+        Self(Arc::new(Inner { source: Arc::new(source), options, recording: Arc::default() }))
+    }
+
+    /// What a live stream goes on with once the recording of it has ended: another content, with a header of its own, for a file of its
+    /// own. `None` if nothing follows, or all has come that was wanted.
+    ///
+    /// It is the session of the recording where that one lives: whoever waits before opening it lets the server wait.
+    pub async fn next(&self) -> Option<Self> {
+        let Inner { source, options, recording } = &*self.0;
+        let anew = match recording.ending()? {
+            Ending::Told => false,
+            Ending::Changed => true,
+            Ending::Enough | Ending::Asked | Ending::BrokeOff(_) => return None,
+        };
+        let left = options.duration.map(|wanted| wanted.saturating_sub(recording.recorded()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return None;
+        }
+        let options = Options { duration: left, ..options.clone() };
+        match source.next_content().await {
+            Ok(Some(next)) => Some(Self::of(next, options)),
+            Ok(None) if !anew => None,
+            // It was announced and did not come in this way, or the way is gone.
+            _ => Some(Self::new(source.client().url().clone(), &options)),
+        }
     }
 
     /// What the server said of it; `None` as long as it was not asked.
@@ -138,7 +167,15 @@ impl Media {
 
     /// Why a recording ended before it was to: the connection broke, or the server fell silent. What came until then is whole.
     pub fn broke_off(&self) -> Option<String> {
-        self.0.recording.broke_off()
+        match self.0.recording.ending() {
+            Some(Ending::BrokeOff(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// What of a live stream did not come, because the connection had broken, and which is not in the recording.
+    pub fn gaps(&self) -> Gaps {
+        self.0.recording.gaps()
     }
 
     /// How much of a live stream has come.
@@ -153,10 +190,10 @@ impl Media {
 
     /// Why what was asked for cannot be had of this film.
     fn objection(&self, film: &Presentation) -> Option<String> {
-        if self.0.duration.is_some() && !film.is_live() {
+        if self.0.options.duration.is_some() && !film.is_live() {
             return Some("a duration was asked for, and this is no live stream but a file with an end".into());
         }
-        if let Streams::Numbers(wanted) = &self.0.streams
+        if let Streams::Numbers(wanted) = &self.0.options.streams
             && let Some(absent) = wanted.iter().find(|number| !film.header.streams.contains_key(number))
         {
             let there: Vec<_> = film.header.streams.keys().map(u8::to_string).collect();
@@ -217,7 +254,9 @@ impl RangeSource for Media {
         match self.0.source.client().presentation() {
             Some(film) if film.is_live() => {
                 let packet_len = usize::try_from(film.packet_size).unwrap_or(usize::MAX);
-                Ok(Box::new(LiveReader::new(reader, self.clone(), film.raw_header.len(), packet_len)))
+                let (reopen, lens) = (self.0.source.clone(), (film.raw_header.len(), packet_len));
+                let recording = self.0.recording.clone();
+                Ok(Box::new(LiveReader::new(reader, reopen, recording, &self.0.options, lens)))
             }
             Some(film) if !self.left_out().is_empty() => match film.file_len() {
                 Some(len) => Ok(Box::new(PartialReader::new(reader, len))),

@@ -7,7 +7,8 @@
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
-use segfetch::source::{ErrorClass, Opened, RangeReader, SourceError, Space, Step};
+use mms_proto::source::EndedEarly;
+use segfetch::source::{Opened, RangeReader, SourceError, Space, Step};
 
 /// What is put at once where nothing comes.
 const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
@@ -64,7 +65,7 @@ impl RangeReader for PartialReader {
                     return Ok(Step::Bytes(put));
                 }
                 // The server has told the end: nothing that is wanted is behind it.
-                Err(error) if is_early_end(&error) => self.zeros = self.len.saturating_sub(self.position),
+                Err(error) if EndedEarly::is_cause_of(&error) => self.zeros = self.len.saturating_sub(self.position),
                 other => return other,
             }
         }
@@ -79,25 +80,19 @@ impl RangeReader for PartialReader {
     }
 }
 
-/// Whether the server has ended a stream in good order, before all packets of the film. Whatever else goes wrong has a cause.
-fn is_early_end(error: &SourceError) -> bool {
-    error.class() == ErrorClass::Transient && error.cause().is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
     use std::num::NonZeroU64;
 
     use bytes::BytesMut;
-    use segfetch::source::Phase;
+    use segfetch::source::{ErrorClass, Phase};
 
     use super::*;
 
     enum Does {
         Puts(&'static [u8]),
         Skips(u64),
-        /// As `mms-proto` says it.
         Ends,
         Breaks,
     }
@@ -111,15 +106,15 @@ mod tests {
         }
 
         async fn read(&mut self, space: &mut Space<'_>) -> Result<Step, SourceError> {
-            let error = || SourceError::new(ErrorClass::Transient, Phase::Body, "over");
+            let broken = || SourceError::new(ErrorClass::Transient, Phase::Body, "over");
             match self.1.pop_front().expect("it is not asked again") {
                 Does::Puts(bytes) => {
                     assert_eq!(space.put(bytes), bytes.len());
                     Ok(Step::Bytes(NonZeroUsize::new(bytes.len()).expect("bytes")))
                 }
                 Does::Skips(len) => Ok(Step::Skip(NonZeroU64::new(len).expect("a hole"))),
-                Does::Ends => Err(error()),
-                Does::Breaks => Err(error().with_cause(std::io::Error::from(std::io::ErrorKind::ConnectionReset))),
+                Does::Ends => Err(EndedEarly::new(3).into()),
+                Does::Breaks => Err(broken()),
             }
         }
 

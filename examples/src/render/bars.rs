@@ -102,6 +102,12 @@ impl View for Bars {
         }
     }
 
+    fn went_on(&mut self, id: usize, result: &Result<Summary, Failure>) {
+        if let Some(text) = self.teller.ended(id, result) {
+            self.line(&text);
+        }
+    }
+
     fn ended(&mut self, id: usize, result: &Result<Summary, Failure>) {
         if let Some(mut bar) = self.downloads[id].take() {
             Self::show_connections(&self.screen, &mut bar, &[]);

@@ -104,21 +104,9 @@ enum Body<'a> {
         film: Film<'a>,
     },
     Stopping {},
-    Done {
-        path: Option<String>,
-        length: u64,
-        fetched: u64,
-        resumed: u64,
-        elapsed_ms: u64,
-        integrity: &'static str,
-        opens: u32,
-        retries: u32,
-        refusals: u32,
-        already_complete: bool,
-        sha256: Option<String>,
-        padding: Option<&'static str>,
-        tidied: Option<bool>,
-    },
+    /// A file of a live stream that went on in another one.
+    Part(Done),
+    Done(Done),
     Failed {
         code: u8,
         kind: &'static str,
@@ -129,6 +117,26 @@ enum Body<'a> {
     Exit {
         code: u8,
     },
+}
+
+/// What became of a file.
+#[derive(Serialize)]
+struct Done {
+    path: Option<String>,
+    length: u64,
+    fetched: u64,
+    resumed: u64,
+    elapsed_ms: u64,
+    integrity: &'static str,
+    opens: u32,
+    retries: u32,
+    refusals: u32,
+    already_complete: bool,
+    sha256: Option<String>,
+    padding: Option<&'static str>,
+    tidied: Option<bool>,
+    gaps: Option<u32>,
+    gaps_ms: Option<u64>,
 }
 
 /// What a probe found.
@@ -245,33 +253,16 @@ impl<W: Write> View for Json<W> {
         self.write_progress(id, progress);
     }
 
+    fn went_on(&mut self, id: usize, result: &Result<Summary, Failure>) {
+        let body = result.as_ref().map_or_else(failed, |summary| Body::Part(Done::new(summary)));
+        self.write(Some(id), body);
+    }
+
     fn ended(&mut self, id: usize, result: &Result<Summary, Failure>) {
         if let Some(progress) = self.unsaid[id].take() {
             self.write_progress(id, &progress);
         }
-        let body = match result {
-            Err(failure) => failed(failure),
-            Ok(summary) => Body::Done {
-                path: summary.path.as_ref().map(|path| path.to_string_lossy().into_owned()),
-                length: summary.len,
-                fetched: summary.fetched,
-                resumed: summary.resumed,
-                elapsed_ms: millis(summary.elapsed),
-                integrity: match summary.integrity {
-                    Integrity::Digest => "digest",
-                    Integrity::Validator => "validator",
-                    Integrity::OneStream => "one-stream",
-                    _ => "unverified",
-                },
-                opens: summary.opens,
-                retries: summary.retries,
-                refusals: summary.refusals,
-                already_complete: summary.already_complete,
-                sha256: summary.sha256.map(|sha256| hex(&sha256)),
-                padding: summary.media.as_ref().map(|media| padding_word(media.padding)),
-                tidied: summary.media.as_ref().map(|media| media.tidied.is_some()),
-            },
-        };
+        let body = result.as_ref().map_or_else(failed, |summary| Body::Done(Done::new(summary)));
         self.write(Some(id), body);
     }
 
@@ -291,6 +282,35 @@ fn failed(failure: &Failure) -> Body<'_> {
         message: &failure.text,
         advice: failure.advice.as_deref(),
         durable: failure.durable,
+    }
+}
+
+impl Done {
+    fn new(summary: &Summary) -> Self {
+        let media = summary.media.as_ref();
+        let gaps = media.filter(|media| media.live).map(|media| media.gaps);
+        Self {
+            path: summary.path.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            length: summary.len,
+            fetched: summary.fetched,
+            resumed: summary.resumed,
+            elapsed_ms: millis(summary.elapsed),
+            integrity: match summary.integrity {
+                Integrity::Digest => "digest",
+                Integrity::Validator => "validator",
+                Integrity::OneStream => "one-stream",
+                _ => "unverified",
+            },
+            opens: summary.opens,
+            retries: summary.retries,
+            refusals: summary.refusals,
+            already_complete: summary.already_complete,
+            sha256: summary.sha256.map(|sha256| hex(&sha256)),
+            padding: media.map(|media| padding_word(media.padding)),
+            tidied: media.map(|media| media.tidied.is_some()),
+            gaps: gaps.map(|gaps| gaps.count),
+            gaps_ms: gaps.map(|gaps| millis(gaps.length)),
+        }
     }
 }
 

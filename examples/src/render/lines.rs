@@ -69,6 +69,12 @@ impl<W: Write> View for Lines<W> {
         self.line(&text);
     }
 
+    fn went_on(&mut self, id: usize, result: &Result<Summary, Failure>) {
+        if let Some(text) = self.teller.ended(id, result) {
+            self.line(&text);
+        }
+    }
+
     fn ended(&mut self, id: usize, result: &Result<Summary, Failure>) {
         self.ended += 1;
         self.latest[id].rate = 0;

@@ -1,9 +1,9 @@
 //! What is said at the end about a file from a media server: what is not as the server has it, and what was made of it.
 
 use mms_proto::asf::Padding;
-use segfetch_cli::mms::Tidied;
+use segfetch_cli::mms::{Gaps, Tidied};
 
-use super::text::bytes;
+use super::text::{bytes, seconds};
 
 /// What a download from a media server did beside fetching.
 #[derive(Clone, Debug)]
@@ -16,6 +16,19 @@ pub(crate) struct MediaSummary {
     pub(crate) left_out: Vec<u8>,
     /// What was made of it, unless it is as it came.
     pub(crate) tidied: Option<Tidied>,
+    /// What of a live stream is not in it.
+    pub(crate) gaps: Gaps,
+    /// What became of what a live stream went on with.
+    pub(crate) followed: Option<Followed>,
+}
+
+/// Another content that followed a live stream.
+#[derive(Clone, Debug)]
+pub(crate) enum Followed {
+    /// It is in the file of this name; nothing in it can drive a terminal.
+    In(String),
+    /// It would have needed a file, and there is none, or there are too many already.
+    Nowhere,
 }
 
 impl MediaSummary {
@@ -39,7 +52,29 @@ impl MediaSummary {
                 "Padding that the server takes off its packets was put back, though it counts it otherwise: some may not be the original's (see --relay).",
             ),
         };
-        [left_out, padding.map(str::to_owned), self.made()].into_iter().flatten().collect()
+        [left_out, padding.map(str::to_owned), self.made(), self.missing(), self.further()]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn missing(&self) -> Option<String> {
+        let length = seconds(self.gaps.length);
+        match self.gaps.count {
+            0 => None,
+            1 => Some(format!("The connection broke once: for {length} nothing was recorded.")),
+            count => Some(format!("The connection broke {count} times: for {length} in all nothing was recorded.")),
+        }
+    }
+
+    fn further(&self) -> Option<String> {
+        match self.followed.as_ref()? {
+            Followed::In(name) => Some(format!("Another content followed, with a header of its own; it is in {name}.")),
+            Followed::Nowhere => Some(
+                "Another content followed, with a header of its own, which needs another file; it was not recorded."
+                    .into(),
+            ),
+        }
     }
 
     fn made(&self) -> Option<String> {
@@ -84,7 +119,28 @@ mod tests {
     use super::*;
 
     fn lines(padding: Padding, live: bool, left_out: &[u8]) -> String {
-        MediaSummary { padding, live, left_out: left_out.to_vec(), tidied: None }.lines().join("\n")
+        summary(padding, live, left_out).lines().join("\n")
+    }
+
+    fn summary(padding: Padding, live: bool, left_out: &[u8]) -> MediaSummary {
+        let left_out = left_out.to_vec();
+        MediaSummary { padding, live, left_out, tidied: None, gaps: Gaps::default(), followed: None }
+    }
+
+    #[test]
+    fn what_is_missing_of_a_live_stream_and_what_followed_is_said() {
+        let mut told = summary(Padding::Full, true, &[]);
+        told.gaps.count = 1;
+        told.gaps.length = std::time::Duration::from_secs(12);
+        told.followed = Some(Followed::In("f.2.asf".into()));
+        let lines = told.lines();
+        assert_eq!(lines[1], "The connection broke once: for 12 s nothing was recorded.");
+        assert!(lines[2].ends_with("it is in f.2.asf."), "{lines:?}");
+        told.gaps.count = 3;
+        told.followed = Some(Followed::Nowhere);
+        let lines = told.lines();
+        assert_eq!(lines[1], "The connection broke 3 times: for 12 s in all nothing was recorded.");
+        assert!(lines[2].ends_with("it was not recorded."), "{lines:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 pub(crate) use json::{Answer, algorithm_word, hex, print_probe as print_probe_json};
-pub(crate) use media::MediaSummary;
+pub(crate) use media::{Followed, MediaSummary};
 pub(crate) use text::{bytes, percent, seconds, utc};
 
 /// One download, as it is called in messages.
@@ -51,6 +51,14 @@ pub(crate) struct Summary {
     pub(crate) media: Option<MediaSummary>,
 }
 
+impl Summary {
+    /// The same, if nothing came of what a live stream went on with.
+    pub(crate) fn without_following(mut self) -> Self {
+        self.media.iter_mut().for_each(|media| media.followed = None);
+        self
+    }
+}
+
 impl From<Report> for Summary {
     fn from(report: Report) -> Self {
         Self {
@@ -78,6 +86,8 @@ pub(crate) trait View {
     fn event(&mut self, id: usize, event: &Event);
     /// The latest state; `now` decides whether it is shown.
     fn progress(&mut self, now: Instant, id: usize, progress: &Progress);
+    /// A file of a download is over, and another one goes on: of a live stream that did.
+    fn went_on(&mut self, id: usize, result: &Result<Summary, Failure>);
     /// A download is over.
     fn ended(&mut self, id: usize, result: &Result<Summary, Failure>);
     /// The user asked to stop, and the downloads are being brought to rest.

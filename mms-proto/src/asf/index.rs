@@ -34,7 +34,7 @@ struct KeyFrame {
 /// | entries u32 | { packet u32, packets u16 } |
 /// ```
 ///
-/// Spec: ASF 6.1
+/// Spec: ASF 6.1: in terms of presentation times, as those of payloads are
 #[derive(Clone, Debug, Default)]
 pub(super) struct IndexBuilder {
     /// Not yet in `entries`: a later piece may make it longer, and the next one tells how far it reaches.

@@ -68,6 +68,14 @@ impl Client {
         Self { url, config: Arc::new(config), learned: Arc::default() }
     }
 
+    /// A client for what a session goes on with: another content in the same place.
+    pub(crate) fn following(&self, film: &Arc<Presentation>) -> Self {
+        let way = Some((film.transport, film.url.clone()));
+        let state = State { way, presentation: Some(Arc::clone(film)), ..State::default() };
+        let learned = Arc::new(Learned { state: Mutex::new(state) });
+        Self { url: self.url.clone(), config: Arc::clone(&self.config), learned }
+    }
+
     /// The URL that it was made for.
     pub fn url(&self) -> &Url {
         &self.url

@@ -218,9 +218,7 @@ impl Link {
                 let ask = Ask::Play { from, stream_offset, streams: presentation.streams.clone(), form };
                 match request(config, &presentation.url, known, &ask).await? {
                     Answer::Media { driver, header, .. } => {
-                        if !presentation.is_live()
-                            && header.get(..presentation.raw_header.len()) != Some(&presentation.raw_header[..])
-                        {
+                        if !presentation.is_begun_by(&header) {
                             return Err(OpenError::Changed("it has another header"));
                         }
                         *asked = Some(driver);
@@ -264,6 +262,14 @@ impl Link {
                 *asked = None;
                 true
             }
+        }
+    }
+
+    /// Whether packets come, or are about to.
+    pub(super) fn is_streaming(&self) -> bool {
+        match self {
+            Self::Mmst(driver) => driver.machine.is_streaming(),
+            Self::Mmsh { asked, .. } => asked.is_some(),
         }
     }
 

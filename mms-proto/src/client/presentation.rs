@@ -53,6 +53,16 @@ impl Presentation {
         self.facts.live || self.facts.broadcast || self.header.properties.broadcast
     }
 
+    /// Whether a header is that of this file. That of a broadcast is written when it is asked for, and may tell of times; what its
+    /// packets are has to be the same.
+    pub(super) fn is_begun_by(&self, header: &[u8]) -> bool {
+        if !self.is_live() {
+            return header.get(..self.raw_header.len()) == Some(&self.raw_header[..]);
+        }
+        let now = Header::decode(header);
+        now.is_ok_and(|now| now.streams == self.header.streams && now.packet_size() == Ok(self.packet_size))
+    }
+
     /// How many packets there are; `None` if it is live, or does not say.
     pub fn packets(&self) -> Option<u64> {
         if self.is_live() { None } else { self.header.packets().or(self.facts.packets) }

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::link::{Form, Link};
 use super::{ConnectionError, OpenError, Presentation, ReadError};
 use crate::asf::{self, Padding};
-use crate::conn::{Awaited, Error, Event, Packet, Refusal};
+use crate::conn::{Awaited, Error, Event, Facts, Packet, Refusal};
 use crate::wire::{Blame, Hresult};
 
 /// Packets that precede the one that was asked for, in bytes, before a server counts as one that does not begin where it is told
@@ -38,6 +38,8 @@ pub struct Session {
     presentation: Arc<Presentation>,
     /// The packet that is due.
     due: u64,
+    /// The next packet of a broadcast tells which one that is.
+    joins: bool,
     /// Bytes of packets that were not due since the last one that was.
     astray: u64,
     held: VecDeque<Event>,
@@ -70,6 +72,7 @@ impl Session {
             learned,
             presentation,
             due: 0,
+            joins: false,
             astray: 0,
             held: VecDeque::new(),
             held_len: 0,
@@ -144,10 +147,15 @@ impl Session {
         Ok(None)
     }
 
+    /// Whether another content follows, after [`read`](Self::read) has said `None`.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
     /// What the server goes on with after [`read`](Self::read) has said `None`: its packets are read as those before. `None` if
     /// nothing follows.
     ///
-    /// Cancel safe.
+    /// Cancel safe, unless packets come as datagrams: those have to be asked for.
     ///
     /// # Errors
     /// [`ReadError`]; the session is of no more use.
@@ -155,6 +163,9 @@ impl Session {
         while self.more {
             if let Event::Header(header) = self.event().await? {
                 self.changed(&header)?;
+                if !self.link.is_streaming() {
+                    self.play(0).await.map_err(unasked)?;
+                }
                 return Ok(Some(Arc::clone(&self.presentation)));
             }
         }
@@ -262,6 +273,9 @@ impl Session {
     /// A packet at its place, unless it is none of those that are due.
     fn place(&mut self, Packet { location, data }: Packet) -> Result<Option<MediaPacket>, ReadError> {
         let behind = self.presentation.packets().is_some_and(|packets| u64::from(location) >= packets);
+        if std::mem::take(&mut self.joins) && self.presentation.is_live() {
+            self.due = location.into();
+        }
         // A broadcast outlives its numbers.
         let early = match self.presentation.is_live() {
             true => (location.wrapping_sub(self.due as u32) as i32) < 0,
@@ -294,14 +308,26 @@ impl Session {
     fn changed(&mut self, header: &Bytes) -> Result<(), ReadError> {
         let now = &*self.presentation;
         let choose = |header: &asf::Header| self.config.streams.choose(header);
-        let next = Presentation::new(now.transport, now.url.clone(), now.facts.clone(), header, choose);
+        // What the server has said of its length was of the content before; and whoever asks anew gets what is on by then.
+        let Facts { server, broadcast, live, playlist, .. } = now.facts.clone();
+        let facts = Facts { server, broadcast, live, playlist, ..Facts::default() };
+        let next = Presentation::new(now.transport, now.url.clone(), facts, header, choose);
         self.presentation = Arc::new(next.map_err(|error| ReadError::Packet { location: 0, error })?);
-        (self.over, self.more, self.due) = (false, false, 0);
+        (self.over, self.more, self.due, self.joins) = (false, false, 0, true);
         Ok(())
     }
 
     fn length(&self, packets: u64) -> u64 {
         packets.saturating_mul(self.presentation.packet_size.into())
+    }
+}
+
+/// Why what follows does not begin.
+fn unasked(error: OpenError) -> ReadError {
+    match error {
+        OpenError::Connection(error) => error.into(),
+        OpenError::Refused(Refusal::Mms { reason, .. }) => ReadError::Ended(reason),
+        _ => super::driver::gone().into(),
     }
 }
 

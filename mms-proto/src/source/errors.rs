@@ -1,9 +1,39 @@
 //! From this crate's errors to the contract's.
 
 use segfetch_source::{ErrorClass, Phase, SourceError};
+use thiserror::Error;
 
 use crate::client::{self, ConnectorError, OpenError, ReadError};
 use crate::conn::Refusal;
+
+/// The server has ended a stream in good order, though by its header there is more of the file.
+///
+/// It is the [cause](SourceError::cause) of a [`SourceError`], which is [`Transient`](ErrorClass::Transient).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the server ends the stream {left} bytes before the end of the file")]
+#[non_exhaustive]
+pub struct EndedEarly {
+    /// Bytes that did not come.
+    pub left: u64,
+}
+
+impl EndedEarly {
+    /// So many bytes before the end of the file.
+    pub fn new(left: u64) -> Self {
+        Self { left }
+    }
+
+    /// Whether that is what a stream failed of.
+    pub fn is_cause_of(error: &SourceError) -> bool {
+        matches!(error.cause(), Some(cause) if cause.is::<Self>())
+    }
+}
+
+impl From<EndedEarly> for SourceError {
+    fn from(cause: EndedEarly) -> Self {
+        Self::new(ErrorClass::Transient, Phase::Body, cause.to_string()).with_cause(cause)
+    }
+}
 
 pub(super) fn of_open(phase: Phase, error: OpenError) -> SourceError {
     let phase = match &error {

@@ -31,6 +31,8 @@ use segfetch_source::{
     SourceContext, SourceError, SourceInfo,
 };
 
+pub use errors::EndedEarly;
+
 use crate::asf::Padding;
 use crate::client::{Client, OpenError, Presentation, Session, Transport};
 use reader::MmsReader;
@@ -41,6 +43,8 @@ pub struct MmsSource {
     client: Client,
     label: String,
     findings: Arc<Findings>,
+    /// A session that brings this content already.
+    begun: Mutex<Option<Session>>,
 }
 
 /// What the streams of a file have found out.
@@ -54,6 +58,8 @@ struct Found {
     seek_refused: bool,
     /// Times in a row that a session which had played was of no more use.
     spent: u8,
+    /// A session that goes on with another content.
+    follows: Option<Session>,
 }
 
 /// So often a session is tried for a second stream in vain: some servers stamp all packets alike, so that those of two streams of a
@@ -61,6 +67,14 @@ struct Found {
 const SPENT: u8 = 2;
 
 impl Findings {
+    fn new() -> Self {
+        Self(Mutex::new(Found { padding: Padding::Full, seek_refused: false, spent: 0, follows: None }))
+    }
+
+    fn follows(&self, session: Session) {
+        self.lock().follows = Some(session);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,8 +98,21 @@ impl MmsSource {
         // What stands behind the path may be a ticket.
         let url = client.url().to_string();
         let label = url.split_once('?').map_or(url.clone(), |(path, _)| format!("{path}?..."));
-        let findings = Findings(Mutex::new(Found { padding: Padding::Full, seek_refused: false, spent: 0 }));
-        Self { client, label, findings: Arc::new(findings) }
+        Self { client, label, findings: Arc::new(Findings::new()), begun: Mutex::default() }
+    }
+
+    /// What a server goes on with behind a stream of unknown length that was read to its end, as a source of its own: a
+    /// broadcast whose encoder was restarted, the next entry of a playlist. `None` if nothing follows, or it was taken already.
+    ///
+    /// Its first stream is the session that the first content came on, so that no packet is lost; until it is opened, the server waits.
+    ///
+    /// # Errors
+    /// What was promised does not come.
+    pub async fn next_content(&self) -> Result<Option<Self>, SourceError> {
+        let Some(mut session) = self.findings.lock().follows.take() else { return Ok(None) };
+        let Some(film) = session.next_content().await.map_err(errors::of_read)? else { return Ok(None) };
+        let (client, label) = (self.client.following(&film), self.label.clone());
+        Ok(Some(Self { client, label, findings: Arc::new(Findings::new()), begun: Mutex::new(Some(session)) }))
     }
 
     /// The client, which knows more of the file than the contract asks for.
@@ -141,6 +168,33 @@ impl MmsSource {
         Ok((opened, Bytes::new(), packet))
     }
 
+    fn begun(&self) -> MutexGuard<'_, Option<Session>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream on the session that brings this content already, if it is to begin where that does.
+    fn begun_stream(&self, request: &OpenRequest) -> Result<Option<MmsReader>, SourceError> {
+        let mut begun = self.begun();
+        let Some(film) = begun.as_ref().map(|session| Arc::clone(session.presentation())) else { return Ok(None) };
+        let (opened, rest, packet) = self.begin(request, &film)?;
+        let session = begun.take_if(|_| packet == 0);
+        let reader = |session| MmsReader::new(opened, self.client.clone(), Arc::clone(&self.findings), session, rest);
+        Ok(session.map(reader))
+    }
+
+    fn info(&self, film: &Presentation) -> SourceInfo {
+        let cost = match film.transport {
+            Transport::Mmsh => Cost::new(2, 0, false),
+            Transport::Mmst | Transport::Mmsu => Cost::new(2, 1, true),
+        };
+        let info =
+            SourceInfo::new(extent(film), self.access(film)).with_validator(self.validator(film)).with_cost(cost);
+        let rate = film.bytes_per_second();
+        let info =
+            rate.into_iter().fold(info, |info, bytes_per_second| info.with_pace(Pace::RealTime { bytes_per_second }));
+        self.client.url().name().into_iter().fold(info, SourceInfo::with_name)
+    }
+
     /// A stream on a session.
     async fn stream(&self, request: &OpenRequest, mut session: Session) -> Result<MmsReader, SourceError> {
         let film = Arc::clone(session.presentation());
@@ -181,6 +235,9 @@ impl RangeSource for MmsSource {
     }
 
     async fn probe(&self, _: &SourceContext) -> Result<SourceInfo, SourceError> {
+        if let Some(session) = &*self.begun() {
+            return Ok(self.info(session.presentation()));
+        }
         // What a session at rest was told may be old, and a server may have no room for another one beside it.
         if let Some(old) = self.client.take_idle() {
             old.close().await;
@@ -188,22 +245,13 @@ impl RangeSource for MmsSource {
         let session = self.client.open_anew().await.map_err(|error| errors::of_open(Phase::Probe, error))?;
         let film = Arc::clone(session.presentation());
         self.client.give_back(session);
-        let cost = match film.transport {
-            Transport::Mmsh => Cost::new(2, 0, false),
-            Transport::Mmst | Transport::Mmsu => Cost::new(2, 1, true),
-        };
-        let mut info =
-            SourceInfo::new(extent(&film), self.access(&film)).with_validator(self.validator(&film)).with_cost(cost);
-        if let Some(bytes_per_second) = film.bytes_per_second() {
-            info = info.with_pace(Pace::RealTime { bytes_per_second });
-        }
-        if let Some(name) = self.client.url().name() {
-            info = info.with_name(name);
-        }
-        Ok(info)
+        Ok(self.info(&film))
     }
 
     async fn open(&self, _: &SourceContext, request: OpenRequest) -> Result<Box<dyn RangeReader>, SourceError> {
+        if let Some(reader) = self.begun_stream(&request)? {
+            return Ok(Box::new(reader));
+        }
         if let Some(session) = self.client.take_idle() {
             let has_played = session.has_played();
             let outcome = self.stream(&request, session).await;

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
-use segfetch_source::{ErrorClass, Opened, Phase, RangeReader, SourceError, Space, Step};
+use segfetch_source::{Opened, RangeReader, SourceError, Space, Step};
 
-use super::{Findings, errors};
+use super::{EndedEarly, Findings, errors};
 use crate::client::{Client, MediaPacket, Presentation, ReadError, Session};
 
 pub(super) struct MmsReader {
@@ -105,10 +105,15 @@ impl MmsReader {
     /// The server has no more, and says so.
     fn ended(&mut self) -> Result<Step, SourceError> {
         let left = self.presentation.file_len().map_or(0, |len| len.saturating_sub(self.position));
-        let Some(left) = NonZeroU64::new(left) else { return Ok(Step::End) };
+        let Some(left) = NonZeroU64::new(left) else {
+            // What follows is another file, and nobody else is going to be told of it.
+            if let Some(session) = self.session.take_if(|session| session.has_more()) {
+                self.findings.follows(session);
+            }
+            return Ok(Step::End);
+        };
         if self.begun {
-            let message = format!("the server ends the stream {left} bytes before the end of the file");
-            return Err(SourceError::new(ErrorClass::Transient, Phase::Body, message));
+            return Err(EndedEarly::new(left.get()).into());
         }
         // It was asked for just this, and has none of it.
         self.position += left.get();

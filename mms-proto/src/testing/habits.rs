@@ -121,6 +121,7 @@ pub(super) struct Media {
     pub(super) at_end: AtEnd,
     pub(super) end_reason: u32,
     pub(super) live_from: Option<u32>,
+    pub(super) live_for: Option<u32>,
     pub(super) then: Option<String>,
     pub(super) write_at_most: usize,
     pub(super) patience: Option<Duration>,
@@ -183,6 +184,7 @@ impl Default for Habits {
                 at_end: AtEnd::TellAndClose(Duration::from_millis(300)),
                 end_reason: 0,
                 live_from: None,
+                live_for: None,
                 then: None,
                 write_at_most: usize::MAX,
                 patience: None,
@@ -257,6 +259,8 @@ setters! {
     end_reason(code: u32) => media.end_reason = code;
     /// Files are live broadcasts: what is sent is the film over and over, numbered from `first`, from where the broadcast is.
     live_from(first: u32) => media.live_from = Some(first);
+    /// A broadcast is over after so many packets of a play; never if not set.
+    live_for(packets: u32) => media.live_for = Some(packets);
     /// When a film is over, the film of this path follows with its own header, once.
     followed_by(path: &str) => media.then = Some(path.to_owned());
     /// Writes at most so many bytes at once, each on its own.

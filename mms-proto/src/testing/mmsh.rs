@@ -245,14 +245,15 @@ impl Session {
             Some(Fault::Bytes(_, bytes)) => Some(Fault::Between { after: 0, bytes }),
             fault => fault,
         };
-        let playout = match media.live_from {
+        let shared = Arc::clone(&self.shared);
+        let playout = |film, start| match media.live_from {
             Some(first) => {
-                let at = first.wrapping_add(self.shared.live_at());
+                let at = first.wrapping_add(shared.live_at());
                 Playout::live(film, media.clone(), padding, at, selection.clone())
             }
             None => Playout::new(film, media.clone(), padding, start, selection.clone()),
         };
-        if !self.media(playout.with_fault(fault)).await? {
+        if !self.media(playout(film, start).with_fault(fault)).await? {
             return Ok(());
         }
         if let Some(next) = media.then.as_deref().and_then(|path| self.shared.film(path)) {
@@ -260,8 +261,7 @@ impl Session {
             frames.extend(self.chunk(b'C', &[0; 4]));
             frames.extend(self.header(&next));
             self.line.out.extend_from_slice(&frames);
-            let playout = Playout::new(next, media.clone(), padding, Start::Beginning, selection);
-            if !self.media(playout).await? {
+            if !self.media(playout(next, Start::Beginning)).await? {
                 return Ok(());
             }
         }

@@ -164,6 +164,9 @@ impl Playout {
         if self.silent {
             return Next::Nothing;
         }
+        if self.media.live_from.and(self.media.live_for).is_some_and(|packets| self.sent >= packets) {
+            return Next::End;
+        }
         // A broadcast that has nothing for this client in one round of the film has nothing in the next.
         let mut left = self.film.packets();
         loop {

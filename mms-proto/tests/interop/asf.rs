@@ -1,6 +1,8 @@
 //! ASF files of every kind that ffmpeg makes, and what ffprobe and ffmpeg say of them and of what this crate makes of
 //! them.
 
+mod mplayer;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -113,7 +113,8 @@ impl OrderedStream {
         self
     }
 
-    /// The same with another time that a stream may bring nothing before it is replaced; 30 s unless said otherwise.
+    /// The same with another time that a stream may bring nothing before it is replaced; 30 s unless said otherwise. One that exists only
+    /// once ([`Access::Sequential`]) has the patience beside it.
     #[must_use]
     pub fn silence(mut self, silence: Duration) -> Self {
         self.settings.silence = silence;

@@ -31,6 +31,14 @@ pub enum DownloadError {
         #[source]
         last: Box<SourceError>,
     },
+    /// What is kept is the beginning of something that exists only once
+    /// ([`Access::Sequential`](crate::source::Access::Sequential)): it can neither be gone on with nor be fetched again.
+    #[error("what is kept cannot be gone on with: the source exists only once")]
+    NotRepeatable {
+        /// What broke it off; `None` if that was an earlier run.
+        #[source]
+        last: Option<Box<SourceError>>,
+    },
     /// The file on the server is not the one that was begun.
     #[error("the file on the server has changed ({reason}); what was fetched of the old one is kept")]
     Changed {

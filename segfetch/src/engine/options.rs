@@ -174,7 +174,9 @@ impl Download {
     }
 
     /// How long a stream may bring nothing before it has failed; 30 s unless said otherwise. Where another one is free, that one
-    /// takes over much earlier, and where others go on, it is replaced after 5 s, and once it was, after 15.
+    /// takes over much earlier, and where others go on, it is replaced after 5 s, and once it was, after 15. One that exists only once
+    /// ([`Access::Sequential`](crate::source::Access::Sequential)) cannot be replaced, and has failed when the
+    /// [`patience`](Self::patience) is over too.
     #[must_use]
     pub fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;

@@ -285,7 +285,11 @@ impl Run<'_> {
             buffers: self.cx.engine.buffers.clone(),
             job_rate: Arc::clone(&self.cx.rate),
             engine_rate: Arc::clone(&self.cx.engine.rate),
-            silence: download.silence,
+            // What exists only once cannot be replaced: its source has the time to mend it.
+            silence: match info.access {
+                Access::Sequential => download.silence.saturating_add(download.patience),
+                _ => download.silence,
+            },
         });
         let mut config = Config::new(store.identity().extent.or(info.extent.known()));
         config.access = if self.ranges_lie { Access::FromStartOnly } else { info.access };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use segfetch::source::conformance::{FailPlan, Failure, MemorySource};
 use segfetch::source::{
-    ErrorClass, OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space, Step,
+    Access, ErrorClass, OpenRequest, Opened, RangeReader, RangeSource, SourceContext, SourceError, SourceInfo, Space,
+    Step,
 };
 use segfetch::{Connections, Download, DownloadError, Event};
 
@@ -186,4 +187,34 @@ async fn what_a_failed_read_leaves_behind_is_not_written() {
     let source = MemorySource::new(MIB).with_plan(FailPlan::new().on_open(1, Failure::Transient { after: 70_000 }));
     world.run(Download::new(Untidy(source.clone()), target())).await.0.expect("it goes on");
     world.assert_copy(&source);
+}
+
+fn once(len: u64) -> MemorySource {
+    MemorySource::new(len).with_info(|mut info| {
+        info.access = Access::Sequential;
+        info
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_exists_only_once_is_not_gone_on_with_in_this_run_or_in_the_next() {
+    let world = World::new();
+    let source = once(8 * MIB).with_plan(FailPlan::new().on_open(1, Failure::Transient { after: 2 * MIB }));
+    match world.run(download(&source, 1)).await.0 {
+        Err(DownloadError::NotRepeatable { last: Some(last) }) => assert_eq!(last.class(), ErrorClass::Transient),
+        other => panic!("{other:?}"),
+    }
+    let again = world.run(download(&source, 1)).await.0;
+    assert!(matches!(again, Err(DownloadError::NotRepeatable { last: None })), "{again:?}");
+    assert!(world.volume.read(target()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_exists_only_once_may_be_silent_as_long_as_the_patience_and_then_has_failed() {
+    let world = World::new();
+    let source = once(8 * MIB).with_plan(FailPlan::new().on_open(1, Failure::Silent { after: 2 * MIB }));
+    let start = tokio::time::Instant::now();
+    let failed = world.run(download(&source, 1).patience(Duration::from_secs(90))).await.0;
+    assert!(matches!(failed, Err(DownloadError::NotRepeatable { last: Some(_) })), "{failed:?}");
+    assert!(start.elapsed() >= Duration::from_secs(120), "{:?}", start.elapsed());
 }

@@ -71,6 +71,9 @@ fn a_chain_of_any_failure_of_a_download_says_everything_once() {
     for last in sources() {
         assert_said_once(&DownloadError::GaveUp { patience, last: Box::new(last) }, true);
     }
+    for last in sources() {
+        assert_said_once(&DownloadError::NotRepeatable { last: Some(Box::new(last)) }, true);
+    }
     for (error, has_reason) in store_errors() {
         assert_said_once(&error, has_reason);
         assert_said_once(&DownloadError::Store(error), has_reason);
@@ -81,6 +84,7 @@ fn a_chain_of_any_failure_of_a_download_says_everything_once() {
         DownloadError::WrongLength { announced: 1, actual: 2 },
         DownloadError::Digest { expected, found: vec![2; 32] },
         DownloadError::UnsupportedDigest,
+        DownloadError::NotRepeatable { last: None },
         DownloadError::Cancelled { durable: 1 },
         DownloadError::Interrupted("a panic".into()),
     ] {

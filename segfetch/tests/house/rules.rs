@@ -237,6 +237,7 @@ const SLEEPERS: &[(&str, &str)] = &[
     ("ftp-proto/tests/interop/prearm.rs", "looks again until the client is at rest"),
     ("examples/tests/http/server.rs", "the pace of a web server"),
     ("examples/tests/http/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
+    ("examples/tests/mms_contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
     ("ftp-proto/tests/it/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
     ("mms-proto/tests/it/contract.rs", "lets sockets move between two polls; nothing is concluded from the time"),
     ("mms-proto/tests/it/client/taped.rs", "the pace of a server in memory, on paused runtimes"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mms_proto::asf::Padding;
 use segfetch::source::{Extent, Validator};
-use segfetch_cli::mms::StreamFacts;
+use segfetch_cli::mms::{Gaps, StreamFacts};
 use serde_json::Value;
 
 use super::*;
@@ -27,7 +27,14 @@ fn summary() -> Summary {
         refusals: 3,
         already_complete: false,
         sha256: Some([0xab; 32]),
-        media: Some(MediaSummary { padding: Padding::Restored, live: false, left_out: Vec::new(), tidied: None }),
+        media: Some(MediaSummary {
+            padding: Padding::Restored,
+            live: true,
+            left_out: Vec::new(),
+            tidied: None,
+            gaps: Gaps::default(),
+            followed: None,
+        }),
     }
 }
 
@@ -73,6 +80,7 @@ fn all() -> Vec<String> {
     progress.rate = 5;
     json.progress(Instant::now(), 0, &progress);
     json.stopping();
+    json.went_on(0, &Ok(summary()));
     json.ended(0, &Ok(summary()));
     json.ended(0, &Err(Failure::new(Exit::Network, "gone")));
     json.finished(Exit::Network);
@@ -96,7 +104,8 @@ fn every_event_has_the_fields_that_version_1_had() {
             r#"{"v":1,"id":0,"event":"missed","count":5}"#,
             r#"{"v":1,"id":0,"event":"progress","stage":"starting","total":10,"received":0,"written":0,"durable":0,"resumed":0,"rate":5,"left_ms":2000,"connections":0,"limit":null}"#,
             r#"{"v":1,"event":"stopping"}"#,
-            r#"{"v":1,"id":0,"event":"done","path":"d/f","length":10,"fetched":6,"resumed":4,"elapsed_ms":1500,"integrity":"one-stream","opens":1,"retries":2,"refusals":3,"already_complete":false,"sha256":"abababababababababababababababababababababababababababababababab","padding":"restored","tidied":false}"#,
+            r#"{"v":1,"id":0,"event":"part","path":"d/f","length":10,"fetched":6,"resumed":4,"elapsed_ms":1500,"integrity":"one-stream","opens":1,"retries":2,"refusals":3,"already_complete":false,"sha256":"abababababababababababababababababababababababababababababababab","padding":"restored","tidied":false,"gaps":0,"gaps_ms":0}"#,
+            r#"{"v":1,"id":0,"event":"done","path":"d/f","length":10,"fetched":6,"resumed":4,"elapsed_ms":1500,"integrity":"one-stream","opens":1,"retries":2,"refusals":3,"already_complete":false,"sha256":"abababababababababababababababababababababababababababababababab","padding":"restored","tidied":false,"gaps":0,"gaps_ms":0}"#,
             r#"{"v":1,"id":0,"event":"failed","code":3,"kind":"network","message":"gone","advice":null,"durable":0}"#,
             r#"{"v":1,"event":"exit","code":3}"#,
         ]

@@ -1,57 +1,14 @@
 //! Live streams, which end when they are told to. Servers send as fast as they can, and time is what the packets say.
 
-use std::path::Path;
 use std::time::Duration;
 
 use mms_proto::asf::{Header, Packet};
-use mms_proto::testing::{Fault, Film, Habits, Rate, When};
+use mms_proto::testing::{Fault, Rate, Step, When};
 use rustix::process::Signal;
 
+use super::recorded::{Recording, live};
 use super::{film, server};
 use crate::support::{Running, names, run};
-
-/// A broadcast that was long under way when it was joined.
-const JOINED_AT: u32 = 4_000_000;
-
-fn live() -> Habits {
-    Habits::default().live_from(JOINED_AT)
-}
-
-/// A recording, checked from its first byte to its last.
-struct Recording {
-    header: Header,
-    packets: usize,
-    index: Vec<u8>,
-}
-
-impl Recording {
-    /// Takes the packets that are those of the film, one after the other and over and over, from wherever it was joined.
-    fn of(bytes: &[u8], film: &Film) -> Self {
-        let header = Header::decode(bytes).expect("a header");
-        let (from, size) = (header.data_offset as usize, film.packet_size());
-        let packet = |number: usize| bytes.get(from + number * size..from + (number + 1) * size);
-        let joined = (0..film.packets()).find(|number| packet(0).is_some_and(|first| first == film.packet(*number)));
-        let joined = joined.expect("the first packet is one of the film");
-        let next = |number: usize| film.packet((joined + number as u32) % film.packets());
-        let is_next = |number: &usize| packet(*number).is_some_and(|packet| packet == next(*number));
-        let packets = (0..).take_while(is_next).count();
-        Self { header, packets, index: bytes[from + packets * size..].to_vec() }
-    }
-
-    fn at(path: &Path, film: &Film) -> Self {
-        Self::of(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())), film)
-    }
-
-    /// Fails unless it is a file that players can seek in.
-    fn assert_tidy(&self, len: u64) {
-        let properties = self.header.properties;
-        assert!(!properties.broadcast && properties.seekable);
-        assert_eq!(properties.packets, self.packets as u64);
-        assert!(self.header.packet_counts_agree());
-        assert_eq!(properties.file_size, len);
-        assert!(!self.index.is_empty());
-    }
-}
 
 #[tokio::test]
 async fn a_duration_ends_a_recording_as_a_file_that_players_can_seek_in() {
@@ -142,7 +99,11 @@ async fn a_broadcast_that_breaks_off_leaves_a_whole_file_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let server = server(&film, live());
         server.fault(When::Always, Fault::Cut { after: 50 });
-        let ended = run(dir.path(), [server.url(scheme, "/f.asf")]).await.expect(3);
+        // Nobody is let in again.
+        for (step, code) in [(Step::OpenFile, 0xC00D_000F), (Step::Describe, 503)] {
+            server.fault(When::From(2), Fault::Refused(step, code));
+        }
+        let ended = run(dir.path(), ["--patience", "2s", &server.url(scheme, "/f.asf")]).await.expect(3);
         ended.says("the live stream broke off after ").says("What came until then is whole, in f.asf.");
         let path = dir.path().join("f.asf");
         let recording = Recording::at(&path, &film);

@@ -1,10 +1,12 @@
 //! Media servers: films and live streams.
 
+mod changes;
 mod codes;
 mod download;
 mod hostile;
 mod live;
 mod probe;
+mod recorded;
 mod resume;
 
 use std::path::Path;

@@ -163,7 +163,7 @@ impl Checker<'_> {
             Call::Unlink(path) if self.kind(path) == Some(Kind::Journal) && self.place != Place::Named => {
                 return Err(format!("the journal is removed at {:?}, before the directory is synced", self.place));
             }
-            Call::SetLen { .. } | Call::Unlink(_) => {}
+            Call::SetLen { .. } | Call::Unlink(_) | Call::WriteOn(_) => {}
         }
         self.calls.insert(thread, (call.clone(), promise));
         Ok(())

@@ -1,6 +1,7 @@
 //! The order of a real run's system calls: data first, then the claim, then the name.
 
 mod check;
+mod tidy;
 mod trace;
 
 use std::path::Path;

@@ -31,6 +31,8 @@ pub(super) enum Call {
         len: u64,
         shown: Vec<u8>,
     },
+    /// To where the last one has ended.
+    WriteOn(PathBuf),
     Sync(PathBuf),
     SetLen {
         path: PathBuf,
@@ -86,7 +88,8 @@ fn call(name: &str, args: &str) -> Option<Call> {
             let shown = args.get(1)?.trim_end_matches("...").strip_prefix('"')?.strip_suffix('"')?;
             Call::Write { path: descriptor(0)?, offset: number(3)?, len: number(2)?, shown: unescaped(shown) }
         }
-        // Nobody writes to files of a download in another way; if somebody does, bytes are missing in the count of those written.
+        // Nobody writes to files of a download in this way; if somebody does, bytes are missing in the count of those written.
+        "write" => Call::WriteOn(descriptor(0).filter(|path| path.is_absolute())?),
         "fdatasync" | "fsync" => Call::Sync(descriptor(0)?),
         "ftruncate" => Call::SetLen { path: descriptor(0)?, len: number(1)? },
         "rename" => Call::Rename { from: text(0)?, to: text(1)? },

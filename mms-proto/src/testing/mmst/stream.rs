@@ -160,12 +160,14 @@ impl Session {
         Flow::Go
     }
 
-    /// Another film follows on the same connection.
+    /// Another film follows: on the connection by itself, in datagrams when it is asked for.
     async fn change(&mut self, film: Film, incarnation: u32) {
         self.say(0x20, answer::stream_change(&film));
-        self.header(&film, CHANGED).await;
-        let playout = self.playout(film.clone(), Start::Beginning);
-        self.play = Some(Active { playout, incarnation, stamp: CHANGED, sent: 0, due: Instant::now() });
+        if self.channel.is_none() {
+            self.header(&film, CHANGED).await;
+            let playout = self.playout(film.clone(), Start::Beginning);
+            self.play = Some(Active { playout, incarnation, stamp: CHANGED, sent: 0, due: Instant::now() });
+        }
         if let Some(opened) = &mut self.opened {
             opened.film = film;
         }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use mms_proto::asf::{Guid, Header, MAX_INDEX_ENTRIES, Rule, Tidied, Tidy};
+use mms_proto::testing::{Film, FilmBuilder, Payloads};
 
 use super::made::{FILE_ID, Made, Properties, bit_rates, data_object, file_properties, header, payload, stream};
 
@@ -224,4 +225,30 @@ fn the_header_may_be_followed_by_packets() {
     let file = [raw.clone(), key(2, 0)].concat();
     assert_eq!(Tidy::new(&file).unwrap().finish(), Tidy::new(&raw).unwrap().finish());
     assert!(raw.ends_with(&data_object(3)), "the recording is as it was");
+}
+
+/// Two programs that share no line, and agree on where a second is: the film was made with its index.
+#[test]
+fn the_index_that_is_made_is_the_one_that_a_film_was_made_with() {
+    let films = [
+        Film::builder().packets(400).key_frame_every(10),
+        Film::builder().packets(300).frame_packets(3).key_frame_every(4).seed(2),
+        Film::builder().packets(500).packet_size(1200).payloads(Payloads::Single).key_frame_every(25),
+    ];
+    for film in films.map(FilmBuilder::build) {
+        let mut tidy = Tidy::new(&film.header()).unwrap();
+        (0..film.packets()).for_each(|number| tidy.packet(&film.packet(number)).unwrap());
+        let (made, found) = (tidy.finish().index, film.indexes());
+        let entries = |object: &[u8]| object[56..].chunks(6).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let (made, found) = (entries(&made), entries(&found));
+        // The sound may be longer than the pictures.
+        assert!(
+            made.len() > 5 && (made.len()..=made.len() + 1).contains(&found.len()),
+            "{} {}",
+            made.len(),
+            found.len()
+        );
+        assert!(found.starts_with(&made), "{made:?} {found:?}");
+        assert!(made.first() != made.last());
+    }
 }

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use mms_proto::asf::Padding as Restored;
-use mms_proto::testing::{AtEnd, Fault, Film, Habits, Incarnations, Padding, Rate, Server, When};
+use mms_proto::client::OpenError;
+use mms_proto::testing::{AtEnd, Fault, Film, Habits, Incarnations, Padding, Rate, Server, Stream, When};
 
 use super::{PATH, SCHEMES, client, numbers, playing};
 
@@ -91,6 +92,50 @@ async fn a_film_that_follows_another_one_is_read_with_its_own_header() {
         assert_eq!((&next.raw_header, next.packet_size), (&second.header(), 1000));
         assert_eq!(numbers(&mut session, &second).await, (0..20).collect::<Vec<_>>(), "{scheme}");
         assert!(session.next_content().await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_goes_on_with_another_one_wherever_that_is() {
+    let second = Film::builder().packets(20).packet_size(1000).seed(8).build();
+    // Numbers in the upper half come before 0, for whoever counts from there.
+    for first in [4_000_000, u32::MAX - 35] {
+        let habits = Habits::default().live_from(first).live_for(30).followed_by("/next.asf");
+        // Datagrams are put in order by numbers that do not begin anew.
+        for scheme in SCHEMES.into_iter().filter(|scheme| *scheme != "mmsu" || first == 4_000_000) {
+            let server = Server::builder().film(PATH, film()).film("/next.asf", second.clone());
+            let server = server.habits(habits.clone()).start().unwrap();
+            let mut session = playing(&client(&server, scheme), 0).await.unwrap();
+            for number in 0..30_u32 {
+                let packet = session.read().await.unwrap().expect("a packet");
+                assert_eq!(packet.location, first.wrapping_add(number), "{scheme}");
+            }
+            assert!(session.read().await.unwrap().is_none() && session.has_more(), "{scheme}");
+            let next = session.next_content().await.unwrap().expect("another one");
+            assert!(next.is_live() && next.packet_size == 1000 && next.facts.packet_size.is_none(), "{scheme}");
+            let mut packets = 0;
+            while let Some(packet) = session.read().await.unwrap() {
+                let number = packet.location.wrapping_sub(first) % 20;
+                assert!(packet.data == second.packet(number), "{scheme}: packet {number} is another one");
+                packets += 1;
+            }
+            assert!(packets == 30 && !session.has_more(), "{scheme}: {packets}");
+        }
+    }
+}
+
+/// Header and packets are two requests of MMSH.
+#[tokio::test]
+async fn a_broadcast_that_changes_between_its_header_and_its_packets_is_not_read_with_the_wrong_one() {
+    let server = Server::builder().film(PATH, film()).habits(Habits::default().live_from(7)).start().unwrap();
+    let mut session = client(&server, "mmsh").open().await.unwrap();
+    server.put(PATH, film().with_file_id([7; 16]));
+    session.play(0).await.unwrap();
+    for other in [Film::builder().packet_size(1000).build(), Film::builder().stream(Stream::audio(1)).build()] {
+        server.put(PATH, film());
+        let mut session = client(&server, "mmsh").open().await.unwrap();
+        server.put(PATH, other);
+        assert!(matches!(session.play(0).await, Err(OpenError::Changed(_))));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use mms_proto::client::{Client, Config, Fidelity, Streams};
-use mms_proto::source::MmsSource;
+use mms_proto::source::{EndedEarly, MmsSource};
 use mms_proto::testing::{AtEnd, Fault, Film, Habits, Incarnations, Rate, Seek, Server, Step as At, When};
 use mms_proto::wire::Url;
 use segfetch_source::{
@@ -310,4 +310,53 @@ async fn the_end_of_a_stream_whose_packets_could_not_be_told_is_not_the_end_of_t
         reader.stop().await;
     }
     server.shutdown().await;
+}
+
+/// A broadcast whose encoder was restarted with other settings.
+#[tokio::test]
+async fn what_follows_a_broadcast_is_a_source_of_its_own_and_no_packet_of_it_is_lost() {
+    let second = Film::generated(25, 6);
+    let habits = Habits::default().live_from(4_000_000).live_for(40).followed_by("/next.asf").at_end(AtEnd::Tell);
+    for scheme in SCHEMES {
+        let server = Server::builder().film(PATH, FILM.clone()).film("/next.asf", second.clone());
+        let server = server.habits(habits.clone()).start().unwrap();
+        let first = source(&server, scheme, Config::default());
+        let info = probe(&first).await;
+        assert!(first.next_content().await.unwrap().is_none(), "{scheme}: nothing was read yet");
+        let request = |info: &SourceInfo| OpenRequest::from(0).expecting(info.validator.clone());
+        let mut reader = open(&first, request(&info)).await.unwrap();
+        let (all, _) = read(&mut *reader).await.unwrap();
+        assert_eq!(all.len(), FILM.served().len(), "{scheme}");
+        let next = first.next_content().await.unwrap().expect("another one");
+        assert!(first.next_content().await.unwrap().is_none(), "{scheme}: it is taken");
+        assert_eq!(next.label(), first.label());
+        let (info, again) = (probe(&next).await, probe(&next).await);
+        assert!(info.validator == again.validator && info.access == Access::Sequential, "{scheme}");
+        let mut reader = open(&next, request(&info)).await.unwrap();
+        let (all, _) = read(&mut *reader).await.unwrap();
+        let (header, packets) = all.split_at(second.header().len());
+        assert_eq!(header[..64], second.header()[..64], "{scheme}");
+        // The broadcast is at its 41st packet.
+        let expected: Vec<_> = (40..80).map(|number| second.packet(number % 25)).collect();
+        assert!(packets == expected.concat(), "{scheme}");
+        assert!(next.next_content().await.unwrap().is_none(), "{scheme}: nothing more follows");
+        assert_eq!(server.counters().connections, if scheme == "mmsh" { 2 } else { 1 }, "{scheme}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_early_is_told_from_a_connection_that_breaks() {
+    let server = server(Habits::default().missing(&[30..35, 35..40]));
+    for scheme in ["mmst", "mmsh"] {
+        let source = source(&server, scheme, Config::default());
+        probe(&source).await;
+        let mut reader = open(&source, OpenRequest::from(0)).await.unwrap();
+        let error = read(&mut *reader).await.unwrap_err();
+        assert!(EndedEarly::is_cause_of(&error) && error.class() == ErrorClass::Transient, "{scheme}: {error}");
+        let Some(cause) = error.cause().and_then(|cause| cause.downcast_ref::<EndedEarly>()) else { panic!("{error}") };
+        assert_eq!(cause.left, 10 * FILM.packet_size() as u64);
+        server.fault(When::Next(1), Fault::Cut { after: 20 });
+        let mut reader = open(&source, OpenRequest::from(0)).await.unwrap();
+        assert!(!EndedEarly::is_cause_of(&read(&mut *reader).await.unwrap_err()), "{scheme}");
+    }
 }

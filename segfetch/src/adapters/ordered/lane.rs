@@ -168,7 +168,7 @@ impl Shared {
             self.state().limited_at = Some(now);
         }
         let mut space = Space::new(into, granted.unused);
-        let step = source::read(&mut *stream.reader, &mut space, self.settings.silence).await?;
+        let step = source::read(&mut *stream.reader, &mut space, self.silence()).await?;
         granted.unused = granted.unused.saturating_sub(into.len());
         Ok(step)
     }

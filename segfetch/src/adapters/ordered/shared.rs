@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use segfetch_source::{RangeSource, SourceContext, SourceError, SourceInfo, Strength, Validator};
+use segfetch_source::{Access, RangeSource, SourceContext, SourceError, SourceInfo, Strength, Validator};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -105,6 +105,16 @@ impl Drop for Carried {
 }
 
 impl Shared {
+    /// How long a stream may bring nothing. One that exists only once cannot be replaced.
+    pub(super) fn silence(&self) -> Duration {
+        match &self.state().info {
+            Some(info) if info.access == Access::Sequential => {
+                self.settings.silence.saturating_add(self.settings.patience)
+            }
+            _ => self.settings.silence,
+        }
+    }
+
     pub(super) fn new(source: Arc<dyn RangeSource>, settings: Settings, window: Window, lanes: usize) -> Self {
         let retry = Retry::new(settings.patience);
         let state = State {

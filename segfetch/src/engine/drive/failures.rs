@@ -61,6 +61,7 @@ impl Drive<'_> {
                 let last = Box::new(last.unwrap_or_else(silent));
                 DownloadError::GaveUp { patience: self.cx.download.patience, last }
             }
+            (GiveUp::NotRepeatable, last) => DownloadError::NotRepeatable { last: last.map(Box::new) },
             (_, Some(last)) => DownloadError::Source(last),
             (reason, None) => DownloadError::Interrupted(format!("{reason:?} without a failure")),
         }
