@@ -42,7 +42,8 @@
 //!   what cannot be proven to be the original is labelled as reconstructed.
 //! * Several sessions fetch different parts of one file at once: what a server that sends at the pace of the media needs an hour for
 //!   comes in a fraction of it.
-//! * Datagrams that are lost are asked for again, and what stays lost is a hole to be fetched, not a shift.
+//! * Datagrams that are lost are asked for again, up to the last one that the header counts, and what stays lost is a hole to be
+//!   fetched, not a shift.
 //! * `$M` before the header, chunks that begin with `0xA4`, headers in any number of pieces, contents that follow one another.
 //! * Every wait has a deadline, but for the silence of a body. Every future can be dropped at any await.
 //!
@@ -66,7 +67,7 @@
 //!
 //! | specification | done | not done |
 //! |---|---|---|
-//! | MS-MMSP (MMST, MMSU) | sessions, seeking by packet, stream selection, challenges, redirects, change of content, resend requests | StartStriding (fast forward), Logging |
+//! | MS-MMSP (MMST, MMSU) | sessions, seeking by packet, stream selection, challenges, redirects, change of content, resend requests | StartStriding (fast forward), Logging, proxies |
 //! | MS-WMSP (MMSH) | Describe and Play on a connection each, challenges, redirects, proxies, every kind of chunk | pipelined mode, playlists of the server, logs |
 //! | ASF (December 2004) | headers, packets with all kinds of payload, Simple Index | Index, Media Object Index, encryption |
 //! | ASX and `[Reference]` | the first entry is followed | the others |

@@ -5,7 +5,7 @@ use std::fmt;
 /// What an object is, by 16 bytes as they stand in the file. The first three groups of the printed form are
 /// little-endian there.
 ///
-/// Spec: ASF 2.2, and 10 for the names
+/// Spec: ASF 2.1, and 10 for the names
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid(pub [u8; 16]);
 

@@ -9,7 +9,7 @@ use super::driver::ConnectionError;
 use super::{ConnectorError, Transport};
 use crate::asf::AsfError;
 use crate::conn::{self, Awaited, Refusal};
-use crate::wire::Blame;
+use crate::wire::{Blame, Hresult};
 
 /// What to make of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,14 @@ pub enum OpenError {
         /// The schemes that it offers.
         schemes: String,
     },
+    /// The server says no to whoever we are, in the words of MMST.
+    #[error("{}: {reason}", if *.answered { "the server refuses the credentials" } else { "the server refuses access, and was given no credentials" })]
+    NotAdmitted {
+        /// The reason.
+        reason: Hresult,
+        /// It had asked for credentials, and got some.
+        answered: bool,
+    },
     /// What the server says is the header is none, or of a file whose packets have no places.
     #[error("the header is not one of a file of packets: {0}")]
     Header(#[from] AsfError),
@@ -72,6 +80,16 @@ pub enum OpenError {
     /// The server sends elsewhere, to something that this crate does not speak.
     #[error("the server sends elsewhere: {0}")]
     Elsewhere(String),
+    /// The server wants to be asked through a proxy where that is not done: over MMST, beside a proxy of the configuration, a second
+    /// time, or through one of TLS. Empty: it wants to be asked through none.
+    ///
+    /// Who can write on the way to the server could put himself there for good, and what is told to a proxy goes to a stranger. Over
+    /// HTTP, where servers are known to say it (WMSP), it is done once, for this file alone, and without any credentials. Nobody was
+    /// seen to say it over MMST.
+    ///
+    /// Spec: RFC 9110 section 15.4.6 (305 is deprecated for that reason), WMSP 3.1.5.5, MMSP 3.1.5.7
+    #[error("{}", sent_to_proxy(.0))]
+    Proxy(String),
     /// The header is another one than before.
     #[error("the file has changed: {0}")]
     Changed(&'static str),
@@ -100,7 +118,7 @@ pub enum ReadError {
     Connection(#[from] ConnectionError),
     /// The server ends it with a failure.
     #[error("the server ends the stream: {0}")]
-    Ended(crate::wire::Hresult),
+    Ended(Hresult),
     /// A packet cannot be put back to its length.
     #[error("packet {location}: {error}")]
     Packet {
@@ -125,6 +143,13 @@ fn said(refusal: &Refusal) -> String {
         Refusal::Http { status, text, .. } => format!("HTTP {status} {text}"),
         Refusal::NotMms { content_type: Some(kind), .. } => format!("it sends {kind}, and no stream of MMSH"),
         Refusal::NotMms { content_type: None, .. } => "it sends something else than a stream of MMSH".to_owned(),
+    }
+}
+
+fn sent_to_proxy(proxy: &str) -> String {
+    match proxy {
+        "" => "the server wants to be asked without a proxy".to_owned(),
+        proxy => format!("the server wants to be asked through a proxy, which is not done: {proxy}"),
     }
 }
 
@@ -157,11 +182,11 @@ impl OpenError {
             Self::ConnectTimedOut { .. } => ErrorClass::Transient,
             Self::Connection(error) => error.class(),
             Self::Refused(refusal) => refused(refusal),
-            Self::Denied { .. } => ErrorClass::Denied,
+            Self::Denied { .. } | Self::NotAdmitted { .. } => ErrorClass::Denied,
             Self::Changed(_) => ErrorClass::Changed,
             Self::SeekNotHonoured { .. } => ErrorClass::SeekRefused,
             Self::Header(_) => ErrorClass::Unknown,
-            Self::Redirects(_) | Self::Elsewhere(_) | Self::Name(_) => ErrorClass::Permanent,
+            Self::Redirects(_) | Self::Elsewhere(_) | Self::Proxy(_) | Self::Name(_) => ErrorClass::Permanent,
             Self::Rollover(all) => rolled(all),
         }
     }

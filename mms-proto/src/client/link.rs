@@ -14,7 +14,7 @@ use super::{ConnectionError, OpenError, Presentation};
 use crate::conn::mmsh::{self, Ask};
 use crate::conn::mmst::{self, Funnel};
 use crate::conn::{Awaited, Error, Event, Facts, Refusal};
-use crate::wire::{Scheme, Url, playlist};
+use crate::wire::{Blame, Scheme, Url, playlist};
 
 /// What a link can be told to do, and what it tells.
 #[derive(Debug)]
@@ -104,6 +104,10 @@ async fn open_mmst(config: &Config, mut transport: Transport, url: &Url) -> Resu
                 answered.map_err(|error| OpenError::Connection(error.into()))?;
             }
             Event::Redirected(there) => return elsewhere(url, &there).map(Found::There),
+            Event::UseProxy(there) => return Err(OpenError::Proxy(there)),
+            Event::Refused(Refusal::Mms { reason, .. }) if reason.blame() == Some(Blame::Denied) => {
+                return Err(OpenError::NotAdmitted { reason, answered: exchange.has_answered() });
+            }
             // Packets on the connection are slower to lose and as good.
             Event::Refused(Refusal::Mms { awaiting: Awaited::ConnectedFunnel, .. }) if transport == Transport::Mmsu => {
                 let again = driver.machine.retry_funnel(now(), Funnel::Tcp);
@@ -165,13 +169,15 @@ pub(super) async fn request(config: &Config, url: &Url, known: &mut Known, ask: 
                     sent.map_err(|error| OpenError::Connection(error.into()))?;
                     answered = true;
                 }
-                Event::UseProxy(there) if known.proxy.is_none() => {
-                    let proxy = Url::parse(&there).map_err(|_| OpenError::Elsewhere(there))?;
+                // A proxy of the configuration is there for a reason, which the server does not know.
+                Event::UseProxy(there) if known.proxy.is_none() && config.proxy.is_none() => {
+                    let proxy = Url::parse(&there).ok().filter(|proxy| proxy.scheme() != Scheme::Https);
+                    let proxy = proxy.ok_or(OpenError::Proxy(there))?;
                     known.proxy = Some(self::target(&proxy, Transport::Mmsh));
                     known.proofs.forget();
                     continue 'connection;
                 }
-                Event::UseProxy(there) => return Err(OpenError::Elsewhere(there)),
+                Event::UseProxy(there) => return Err(OpenError::Proxy(there)),
                 Event::Redirected(there) => return elsewhere(url, &there).map(Answer::Elsewhere),
                 Event::Refused(Refusal::NotMms { content_type, body }) => {
                     return match playlist(&body).ok().and_then(|urls| urls.into_iter().next()) {

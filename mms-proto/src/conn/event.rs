@@ -77,7 +77,10 @@ pub enum Event {
     Changed,
     /// The server says to look elsewhere: a URL as it stands there.
     Redirected(String),
-    /// The server wants to be asked through an HTTP proxy: its URL as it stands there.
+    /// The server wants to be asked through a proxy, of HTTP where it is asked by HTTP: its URL as it stands there. Over MMST an
+    /// empty one means: through none.
+    ///
+    /// Spec: WMSP 3.1.5.5, MMSP 2.2.4.9 and 3.1.5.7
     UseProxy(String),
     /// The server will not.
     Refused(Refusal),
@@ -146,6 +149,13 @@ pub struct Challenge {
     pub offers: Vec<Offer>,
 }
 
+impl Challenge {
+    /// A question with these offers, for whoever tries an authenticator without a server.
+    pub fn new(from: Challenger, offers: Vec<Offer>) -> Self {
+        Self { from, offers }
+    }
+}
+
 /// One way to answer a [`Challenge`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -154,6 +164,13 @@ pub struct Offer {
     pub scheme: String,
     /// What came with it: parameters, or the decoded token.
     pub token: Bytes,
+}
+
+impl Offer {
+    /// An offer of this scheme.
+    pub fn new(scheme: impl Into<String>, token: impl Into<Bytes>) -> Self {
+        Self { scheme: scheme.into(), token: token.into() }
+    }
 }
 
 /// Who wants to know.

@@ -39,11 +39,11 @@ pub(super) fn of_open(phase: Phase, error: OpenError) -> SourceError {
     let phase = match &error {
         OpenError::Connector(ConnectorError::Resolve { .. }) => Phase::Resolve,
         OpenError::Connector(_) | OpenError::ConnectTimedOut { .. } => Phase::Connect,
-        OpenError::Denied { .. } => Phase::Login,
+        OpenError::Denied { .. } | OpenError::NotAdmitted { .. } => Phase::Login,
         _ => phase,
     };
     let code = match &error {
-        OpenError::Refused(Refusal::Mms { reason, .. }) => Some(reason.0),
+        OpenError::Refused(Refusal::Mms { reason, .. }) | OpenError::NotAdmitted { reason, .. } => Some(reason.0),
         OpenError::Refused(Refusal::Http { status, .. }) => Some((*status).into()),
         _ => None,
     };

@@ -50,6 +50,8 @@ pub enum Fault {
     Bytes(Step, Bytes),
     /// The client is asked to go there: ReportRedirect instead of ReportOpenFile.
     Redirect(String),
+    /// The same with the type that names a proxy.
+    RedirectToProxy(String),
     /// MMSH redirects by this status, 301, 302 or 305.
     HttpRedirect(u16, String),
     /// The connection closes after so many packets of a play.
@@ -76,7 +78,7 @@ impl Fault {
     fn is_at(&self, step: Step) -> bool {
         match self {
             Fault::Refused(at, _) | Fault::Silence(at) | Fault::HangUp(at) | Fault::Bytes(at, _) => *at == step,
-            Fault::Redirect(_) => step == Step::OpenFile,
+            Fault::Redirect(_) | Fault::RedirectToProxy(_) => step == Step::OpenFile,
             Fault::HttpRedirect(..) => matches!(step, Step::Describe | Step::Play),
             Fault::Cut { .. } | Fault::Stall { .. } | Fault::Between { .. } => step == Step::Media,
         }

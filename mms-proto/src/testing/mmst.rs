@@ -175,14 +175,17 @@ impl Session {
                 self.line.out.extend_from_slice(&bytes);
                 Verdict::Done
             }
-            Some(Fault::Redirect(url)) => {
-                let text = message::wide(&url);
-                let head = [1_u16, text.len() as u16].map(u16::to_le_bytes).concat();
-                self.say(0x22, Body::words(&[0]).put(&head).put(&text));
-                Verdict::Done
-            }
+            Some(Fault::Redirect(url)) => self.redirect(1, &url),
+            Some(Fault::RedirectToProxy(url)) => self.redirect(2, &url),
             _ => Verdict::Answered(0),
         }
+    }
+
+    fn redirect(&mut self, redirect_type: u16, url: &str) -> Verdict {
+        let text = message::wide(url);
+        let head = [redirect_type, text.len() as u16].map(u16::to_le_bytes).concat();
+        self.say(0x22, Body::words(&[0]).put(&head).put(&text));
+        Verdict::Done
     }
 
     /// Sends a control message.

@@ -96,11 +96,15 @@ impl Features {
     }
 }
 
-/// The parts between separators that do not stand in quotes.
+/// The parts between separators that do not stand in quotes. In quotes a `\` takes its meaning from what follows it.
+///
+/// Spec: RFC 9110 section 5.6.4
 pub(super) fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
+    let (mut quoted, mut escaped) = (false, false);
     text.split(move |char| {
-        quoted ^= char == '"';
+        let is_literal = std::mem::take(&mut escaped);
+        escaped = quoted && char == '\\' && !is_literal;
+        quoted ^= char == '"' && !is_literal;
         char == separator && !quoted
     })
 }

@@ -150,6 +150,23 @@ impl Url {
         self.password.as_ref()
     }
 
+    /// The same place for another user, decoded. An empty one counts as none.
+    ///
+    /// # Errors
+    /// It has a control character; the offset is one of the user.
+    pub fn with_user(self, user: &str) -> Result<Self, UrlError> {
+        match user.find(char::is_control) {
+            Some(offset) => Err(UrlError { offset, rule: UrlRule::Control }),
+            None => Ok(Self { user: Some(user.to_owned()).filter(|user| !user.is_empty()), ..self }),
+        }
+    }
+
+    /// The same place with this password, which then needs to stand in no text.
+    #[must_use]
+    pub fn with_password(self, password: Secret) -> Self {
+        Self { password: Some(password), ..self }
+    }
+
     /// The host.
     pub fn host(&self) -> &Host {
         &self.host

@@ -49,6 +49,11 @@ impl<'a> Exchange<'a> {
         Ok(answer)
     }
 
+    /// Whether anybody got an answer.
+    pub(in crate::client) fn has_answered(&self) -> bool {
+        self.all > 0
+    }
+
     fn legs(&self, from: Challenger) -> u8 {
         match from {
             Challenger::Server => self.server,

@@ -72,3 +72,10 @@ pub struct AuthContext<'a> {
     /// The time of day, from [`Config::time_of_day`](super::Config::time_of_day).
     pub time_of_day: Option<SystemTime>,
 }
+
+impl<'a> AuthContext<'a> {
+    /// The first question of a server about `target`, for whoever tries an authenticator without one.
+    pub fn new(transport: Transport, host: &'a str, target: &'a str) -> Self {
+        Self { transport, host, port: None, target, legs: 0, uses: 0, time_of_day: None }
+    }
+}

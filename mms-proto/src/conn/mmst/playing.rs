@@ -79,10 +79,16 @@ impl Playing {
         self.tell_started(cx);
     }
 
-    /// ReportEndOfStream has come.
-    pub(super) fn end(&mut self, reason: Hresult, cx: &Context<'_>) {
+    /// ReportEndOfStream has come. What is missing of the file then is asked for, unless the server has failed.
+    pub(super) fn end(&mut self, reason: Hresult, file: &File, cx: &Context<'_>) {
         self.until = None;
-        self.ending.get_or_insert(Ending { reason, until: cx.now + LINGER });
+        if self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(Ending { reason, until: cx.now + LINGER });
+        if let Some(slots) = self.slots.as_mut().filter(|_| !reason.is_failure()) {
+            slots.end(file.packets);
+        }
     }
 
     /// A packet on the connection. If datagrams were asked for, there will be none.
@@ -104,7 +110,10 @@ impl Playing {
         while let Some(packet) = self.slots.as_mut().and_then(|slots| slots.pop(cx.now)) {
             self.tell(packet, cx);
         }
-        let lost = self.slots.as_mut().map(|slots| slots.ask(cx.now)).unwrap_or_default();
+        // What would be asked for now could not be waited for any more.
+        let is_over = self.ending.as_ref().is_some_and(|ending| cx.now >= ending.until);
+        let asking = self.slots.as_mut().filter(|_| !is_over);
+        let lost = asking.map(|slots| slots.ask(cx.now)).unwrap_or_default();
         if let Some(client_id) = file.client_id {
             for sequences in lost.chunks(MAX_RESEND_NUMBERS) {
                 let request = ResendRequest::new(client_id, file.open_file_id, sequences.iter().copied());
@@ -113,7 +122,7 @@ impl Playing {
         }
         let ending = self.ending.as_ref()?;
         let complete = self.slots.as_ref().is_none_or(|slots| slots.is_complete(file.packets));
-        if !complete && cx.now < ending.until {
+        if !complete && !is_over {
             return None;
         }
         let reason = ending.reason;

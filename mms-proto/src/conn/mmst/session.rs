@@ -162,7 +162,7 @@ impl Session {
         }
         match &mut self.phase {
             Phase::Playing(playing) if playing.is_reported() || incarnation == u32::from(self.stamps.current()) => {
-                playing.end(reason, cx);
+                playing.end(reason, &self.file, cx);
                 self.pump(cx);
             }
             Phase::Stopping { change, .. } => {

@@ -14,6 +14,8 @@ const MAX_HELD: usize = 512;
 const MAX_HELD_LEN: usize = 4 << 20;
 /// Numbers that did not come.
 const MAX_MISSING: usize = 1024;
+/// Packets after the last one that came which are asked for. The 8 bits that are sent of a number tell no more apart.
+const MAX_TAIL: u64 = 255;
 /// Before it is asked for, a datagram may have been overtaken only.
 const OVERTAKEN: Duration = Duration::from_millis(50);
 /// Between one request and the next for the same.
@@ -50,7 +52,10 @@ pub(super) struct Slots {
     held: BTreeMap<u64, Held>,
     held_len: usize,
     missing: BTreeSet<u32>,
+    /// What is before the first packet that is held, or after the last one of a stream that has ended.
     hole: Option<Hole>,
+    /// No packet follows those that are on their way.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +65,7 @@ struct Held {
     data: Bytes,
 }
 
-/// What is before the first packet that is held.
+/// Something is missing, and it is known where.
 #[derive(Debug)]
 struct Hole {
     since: Instant,
@@ -80,6 +85,7 @@ impl Slots {
             held_len: 0,
             missing: BTreeSet::new(),
             hole: None,
+            ended: false,
         }
     }
 
@@ -95,6 +101,21 @@ impl Slots {
         last && self.held.is_empty()
     }
 
+    /// Nothing follows of a file of so many packets: those after the last one that came are missing, too. How they are counted
+    /// follows from the count so far. If the server has left some of them out, there are fewer, and nothing comes for the
+    /// numbers that it did not use.
+    ///
+    /// Spec: MMSP 2.2.2, 2.2.5
+    pub(super) fn end(&mut self, packets: Option<u64>) {
+        self.ended = true;
+        let begin = self.last.map_or(self.from, |last| last.saturating_add(1));
+        let count = packets.unwrap_or(0).saturating_sub(begin.saturating_sub(ORIGIN)).min(MAX_TAIL);
+        let is_counted = self.top != Some(0) || self.last == Some(self.from);
+        let (Ok(count), true) = (u32::try_from(count), is_counted) else { return };
+        let first = self.top.map_or(0, |top| top.saturating_add(1));
+        self.missing.extend(first..first.saturating_add(count));
+    }
+
     /// Takes a packet of this stream in.
     pub(super) fn insert(&mut self, packet: DataPacket) {
         let location = self.place(packet.header.location);
@@ -105,6 +126,9 @@ impl Slots {
             Some(last) if location < last => self.older(location, &packet.header),
             _ => self.newer(location, &packet.header),
         };
+        if let Some(sequence) = sequence {
+            self.missing.remove(&sequence);
+        }
         self.held_len = self.held_len.saturating_add(packet.payload.len());
         self.held.insert(location, Held { sequence, data: packet.payload });
     }
@@ -147,15 +171,18 @@ impl Slots {
         let (_, later) = self.held.range(location..).next()?;
         let later = later.sequence?;
         let [low, ..] = later.to_le_bytes();
-        let sequence = later.checked_sub(u32::from(low.wrapping_sub(header.flags)))?;
-        self.missing.remove(&sequence);
-        Some(sequence)
+        later.checked_sub(u32::from(low.wrapping_sub(header.flags)))
     }
 
     /// The next packet, if nothing that could still come is before it.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Packet> {
-        let (&location, held) = self.held.first_key_value()?;
-        let begins = self.next.unwrap_or(self.from.into()) == u64::from(location);
+        let Some((&location, held)) = self.held.first_key_value() else {
+            if self.ended && !self.missing.is_empty() {
+                self.mind_hole(now);
+            }
+            return None;
+        };
+        let begins = self.next.unwrap_or(self.from) == location;
         let counted = held.sequence.is_some_and(|sequence| self.missing.first().is_none_or(|first| *first > sequence));
         if !begins && !counted && !self.is_given_up(now) {
             return None;
@@ -180,8 +207,11 @@ impl Slots {
 
     fn is_given_up(&mut self, now: Instant) -> bool {
         let full = self.held.len() > MAX_HELD || self.held_len > MAX_HELD_LEN || self.missing.len() > MAX_MISSING;
-        let hole = self.hole.get_or_insert(Hole { since: now, ask_at: now + OVERTAKEN, requests: 0 });
-        full || now >= hole.since + GIVE_UP
+        full || now >= self.mind_hole(now).since + GIVE_UP
+    }
+
+    fn mind_hole(&mut self, now: Instant) -> &mut Hole {
+        self.hole.get_or_insert(Hole { since: now, ask_at: now + OVERTAKEN, requests: 0 })
     }
 
     /// The numbers to be asked for now.

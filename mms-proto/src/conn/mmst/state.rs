@@ -67,6 +67,11 @@ impl State {
                 cx.outbox.close();
                 Ok(Self::Over)
             }
+            (_, LinkMacToViewer::ReportRedirectToProxy(url)) => {
+                cx.outbox.tell(Event::UseProxy(url));
+                cx.outbox.close();
+                Ok(Self::Over)
+            }
             (Self::ConnectedFunnel(state), message) => state.handle(message, cx),
             (_, LinkMacToViewer::ReportDisconnectedFunnel(reason)) => Ok(cx.refuse(Awaited::ConnectedFunnel, reason)),
             (Self::Connected(state), message) => state.handle(message, cx),

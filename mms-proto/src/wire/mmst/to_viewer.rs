@@ -50,6 +50,8 @@ pub enum LinkMacToViewer {
     ReportStreamSwitch(Result<(), Hresult>),
     /// Look elsewhere: a URL.
     ReportRedirect(String),
+    /// The same message with the other RedirectType: a proxy to ask through, or none any more if it is empty.
+    ReportRedirectToProxy(String),
     /// Something else, by its MID.
     Unknown(u32),
 }
@@ -161,7 +163,7 @@ impl LinkMacToViewer {
             Self::ReportEndOfStream { .. } => "ReportEndOfStream",
             Self::ReportStreamChange(_) => "ReportStreamChange",
             Self::ReportStreamSwitch(_) => "ReportStreamSwitch",
-            Self::ReportRedirect(_) => "ReportRedirect",
+            Self::ReportRedirect(_) | Self::ReportRedirectToProxy(_) => "ReportRedirect",
             Self::Unknown(_) => "an unknown message",
         }
     }
@@ -198,7 +200,7 @@ fn body(message: Input<'_>) -> Parsed<'_, LinkMacToViewer> {
         0x0004_001E => end_of_stream(input),
         0x0004_0020 => answer(stream_change).map(M::ReportStreamChange).parse(input),
         0x0004_0021 => answer(nothing).map(M::ReportStreamSwitch).parse(input),
-        0x0004_0022 => redirect.map(M::ReportRedirect).parse(input),
+        0x0004_0022 => redirect(input),
         unknown => Ok((input, M::Unknown(unknown))),
     }
 }
@@ -295,8 +297,15 @@ fn stream_change(input: Input<'_>) -> Parsed<'_, StreamChange> {
 /// 8    12     14   16
 /// | hr | type | cb | URL, cb bytes
 /// ```
-fn redirect(input: Input<'_>) -> Parsed<'_, String> {
-    let (input, (_, _, len)) = (le_u32, le_u16, le_u16).parse(input)?;
+fn redirect(input: Input<'_>) -> Parsed<'_, LinkMacToViewer> {
+    let (input, (_, redirect_type, len)) = (le_u32, le_u16, le_u16).parse(input)?;
     let (url, rest) = clipped(input, usize::from(len));
-    Ok((rest, decode_text(url)))
+    let url = decode_text(url);
+    Ok((
+        rest,
+        match redirect_type {
+            2 => LinkMacToViewer::ReportRedirectToProxy(url),
+            _ => LinkMacToViewer::ReportRedirect(url),
+        },
+    ))
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mms_proto::client::{AuthContext, Authenticator, Client, Config, Credentials, ErrorClass, OpenError, Target};
 use mms_proto::conn::Challenge;
-use mms_proto::testing::{Asked, Auth, Fault, Film, Server, When};
-use mms_proto::wire::{Secret, Url};
+use mms_proto::testing::{Asked, Auth, Fault, Film, Server, Step, When};
+use mms_proto::wire::{Hresult, Secret, Url};
 
 use super::gate::mms::{self, Ask};
 use super::gate::{DOMAIN, Gate, Habits, PASSWORD, Scheme, USER};
@@ -297,10 +297,20 @@ async fn a_user_is_proved_over_mms() {
         read(&Client::new(url("mmst", addr), with(user(PASSWORD)))).await.unwrap();
         let error = read(&Client::new(url("mmst", addr), with(user("wrong")))).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Denied, "{error:?}");
+        assert_eq!(error.to_string(), format!("the server refuses the credentials: {}", Hresult(0x8007_0005)));
         assert_denied(read(&Client::new(url("mmst", addr), Config::default())).await);
         let log = log.lock().unwrap();
         assert!(log.len() == 2 && log[0].is_ok() && log[1].is_err(), "{log:?}");
     }
+}
+
+#[tokio::test]
+async fn who_was_not_asked_is_told_so() {
+    let server = server();
+    server.fault(When::Always, Fault::Refused(Step::OpenFile, 0x8007_0005));
+    let error = Client::new(url("mmst", server.mmst_addr()), Config::default()).open().await.unwrap_err();
+    assert!(matches!(error, OpenError::NotAdmitted { answered: false, .. }), "{error:?}");
+    assert!(error.to_string().contains("was given no credentials") && error.class() == ErrorClass::Denied, "{error}");
 }
 
 #[tokio::test]

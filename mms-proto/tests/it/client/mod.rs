@@ -3,11 +3,14 @@
 mod auth;
 mod cancel;
 pub(crate) mod codes;
+mod corpus;
 mod datagrams;
 mod deadlines;
 mod gate;
 mod opening;
 mod people;
+#[path = "../../../fuzz/auth_properties.rs"]
+mod properties;
 mod reading;
 mod seeking;
 mod taped;

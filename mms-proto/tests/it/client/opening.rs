@@ -113,7 +113,32 @@ async fn a_server_may_want_to_be_asked_through_a_proxy_once() {
     assert_eq!(proxy.counters().connections, 2);
 
     proxy.fault(When::Always, Fault::HttpRedirect(305, proxy.url("http", "")));
-    assert_eq!(client(&here, "mmsh").open().await.unwrap_err().class(), ErrorClass::Permanent);
+    let error = client(&here, "mmsh").open().await.unwrap_err();
+    assert!(matches!(error, OpenError::Proxy(_)) && error.class() == ErrorClass::Permanent, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_a_server_names_is_not_asked_where_that_would_be_worse() {
+    let (here, proxy) = (server(), server());
+    here.fault(When::Always, Fault::HttpRedirect(305, "https://127.0.0.1/".to_owned()));
+    let error = client(&here, "mmsh").open().await.unwrap_err();
+    assert!(matches!(&error, OpenError::Proxy(there) if there == "https://127.0.0.1/"), "{error:?}");
+
+    let here = server();
+    here.fault(When::Always, Fault::HttpRedirect(305, proxy.url("http", "")));
+    let mut config = Config::default();
+    config.proxy = Some(Target { host: here.mmsh_addr().ip().to_string(), port: here.mmsh_addr().port() });
+    let error = Client::new(url(&here, "mmsh"), config).open().await.unwrap_err();
+    assert!(matches!(error, OpenError::Proxy(_)), "{error:?}");
+
+    for (there, text) in [(proxy.url("mms", ""), "through a proxy"), (String::new(), "without a proxy")] {
+        let here = server();
+        here.fault(When::Always, Fault::RedirectToProxy(there.clone()));
+        let error = client(&here, "mmst").open().await.unwrap_err();
+        assert!(matches!(&error, OpenError::Proxy(named) if *named == there), "{error:?}");
+        assert!(error.to_string().contains(text) && error.class() == ErrorClass::Permanent, "{error}");
+    }
+    assert_eq!(proxy.counters().connections, 0);
 }
 
 #[tokio::test]

@@ -26,6 +26,19 @@ fn offers_are_told_apart_on_one_line_and_on_several() {
 }
 
 #[test]
+fn a_quote_behind_a_backslash_ends_nothing() {
+    let lines = [r#"Digest realm="a \", Basic", nonce="n", Basic realm="b\\", NTLM"#];
+    let expected =
+        [pair("Digest", r#"realm="a \", Basic", nonce="n""#), pair("Basic", r#"realm="b\\""#), pair("NTLM", "")];
+    assert_eq!(offered(&lines), expected);
+    assert_eq!(offered(&[r"Basic realm=a\", "NTLM"]), [pair("Basic", r"realm=a\"), pair("NTLM", "")]);
+    let all = r#"Digest realm="a\"b\\", nonce=n, NTLM"#;
+    for cut in 0..all.len() {
+        assert!(offered(&[&all[..cut]]).len() <= 2, "{cut}");
+    }
+}
+
+#[test]
 fn odd_lines_offer_nothing_or_what_they_can() {
     assert_eq!(offered(&["", ", ,", "realm=\"x\""]), []);
     assert_eq!(offered(&["Basic"]), [pair("Basic", "")]);

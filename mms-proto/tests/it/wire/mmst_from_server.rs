@@ -25,6 +25,7 @@ fn each_message_is_read() {
     assert_eq!(decode(&server::change(600)), M::ReportStreamChange(Ok(change)));
     assert_eq!(decode(&server::switched()), M::ReportStreamSwitch(Ok(())));
     assert_eq!(decode(&server::redirect("mms://x/y")), M::ReportRedirect("mms://x/y".to_owned()));
+    assert_eq!(decode(&server::redirect_of(2, "mms://p")), M::ReportRedirectToProxy("mms://p".to_owned()));
     assert_eq!(decode(&server::message(0x99, &[])), M::Unknown(0x0004_0099));
     let M::SecurityChallenge(challenge) = decode(&server::challenge(1, 2, b"token")) else { panic!() };
     assert_eq!((challenge.incarnation, challenge.cookie, &challenge.token[..]), (1, 2, &b"token"[..]));

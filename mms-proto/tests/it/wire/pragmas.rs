@@ -67,3 +67,10 @@ fn metadata_is_read_up_to_its_first_zero() {
     assert_eq!((pragmas.client_id, pragmas.playlist_gen_id), (Some(5), Some(1)));
     assert!(pragmas.features.is_some_and(|features| features.seekable && features.playlist));
 }
+
+#[test]
+fn a_quote_behind_a_backslash_ends_nothing() {
+    assert_eq!(noted(&[r#"x="a\", client-id=1, ", timeout=5, client-id=2"#]).client_id, Some(2));
+    assert_eq!(noted(&[r#"x="a, client-id=1\\", client-id=3"#]).client_id, Some(3));
+    assert_eq!(noted(&[r"x=\, client-id=4"]).client_id, Some(4), "out of quotes it means nothing");
+}

@@ -1,6 +1,6 @@
 //! URLs of media: what is written, what is sent, what is shown.
 
-use mms_proto::wire::{Host, Scheme, Url, UrlRule};
+use mms_proto::wire::{Host, Scheme, Secret, Url, UrlRule};
 
 fn url(text: &str) -> Url {
     Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -151,4 +151,21 @@ fn references_are_resolved_against_where_they_were_found() {
     assert_eq!(base.join("rtsp://h/f").expect_err("another protocol").rule, UrlRule::Scheme);
     assert_eq!(base.join("http://other/x").unwrap().password(), None, "passwords do not go elsewhere");
     assert_eq!(base.join("/x").unwrap().password(), base.password());
+}
+
+#[test]
+fn a_user_and_a_password_need_not_stand_in_the_url() {
+    let bare = url("mms://h:99/d/f?x=1");
+    let secret = Secret::new("p@ss/w:\u{f6}rd%20").unwrap();
+    let with = bare.clone().with_user("a@b").unwrap().with_password(secret.clone());
+    assert_eq!((with.user(), with.password()), (Some("a@b"), Some(&secret)), "as they are, and nothing decoded");
+    assert_eq!((with.authority(), with.target()), (bare.authority(), bare.target()));
+    assert_eq!(with.to_string(), "mms://a%40b@h:99/d/f?x=1");
+    assert!(!format!("{with:?}").contains("rd"), "{with:?}");
+    assert_eq!(url(&with.to_string()).with_password(secret.clone()), with);
+    let another = with.with_user("c").unwrap();
+    assert_eq!((another.user(), another.password()), (Some("c"), Some(&secret)));
+    assert_eq!(another.with_user("").unwrap().user(), None);
+    let error = bare.with_user("a\r\nb").unwrap_err();
+    assert_eq!((error.offset, error.rule), (1, UrlRule::Control));
 }

@@ -243,18 +243,6 @@ fn a_packet_waits_only_for_what_is_before_it() {
     assert_eq!(driver.take_packets(), [1, 9]);
 }
 
-/// There is no packet behind it, but it is told once all the same.
-#[test]
-fn the_last_place_there_is_can_be_doubled() {
-    let (mut driver, incarnation) = playing(0);
-    driver.datagram(&numbered(0, incarnation, 0));
-    driver.datagram(&numbered(u32::MAX, incarnation, 1));
-    assert_eq!(driver.take_packets(), [0, u32::MAX]);
-    driver.datagram(&numbered(u32::MAX, incarnation, 1));
-    driver.datagram(&numbered(u32::MAX, incarnation, 2));
-    assert!(driver.take_packets().is_empty());
-}
-
 #[test]
 fn a_server_that_never_counts_is_understood_by_place() {
     let (mut driver, incarnation) = playing(0);
@@ -308,9 +296,89 @@ fn the_end_waits_for_what_it_overtook() {
     driver.datagram(&numbered(1, incarnation, 1));
     assert_eq!(driver.take_packets(), [1, 2]);
     assert!(driver.machine.is_streaming());
-    driver.wait().unwrap();
+    driver.pass(seconds(1)).unwrap();
     assert_eq!(driver.take_events(), [Event::Ended { reason: Hresult::OK, more: false }]);
     assert!(driver.machine.is_ready());
+}
+
+/// The header says how many packets there are: without the last ones, the end is not the end of the file.
+#[test]
+fn the_last_packets_can_be_lost_too() {
+    let packets = server::PACKETS as u32;
+    let (mut driver, incarnation) = playing(packets - 6);
+    for (sequence, location) in (packets - 6..packets - 3).enumerate() {
+        driver.datagram(&numbered(location, incarnation, sequence as u32));
+    }
+    assert_eq!(driver.take_packets().len(), 3);
+    assert_eq!(driver.wait, None, "more may come");
+    driver.hear(&server::end(0, incarnation));
+    assert!(driver.datagrams.is_empty(), "the end may have overtaken them");
+    driver.wait().unwrap();
+    assert_eq!(take_asked(&mut driver), [[3, 4, 5]]);
+    driver.datagram(&numbered(packets - 1, incarnation, 5));
+    assert!(driver.take_packets().is_empty());
+    driver.datagram(&numbered(packets - 3, incarnation, 3));
+    assert_eq!(driver.take_packets(), [packets - 3]);
+    driver.wait().unwrap();
+    assert_eq!(take_asked(&mut driver), [[4]], "what is still missing");
+    driver.datagram(&numbered(packets - 2, incarnation, 4));
+    let events = driver.take_events();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(events[2], Event::Ended { reason: Hresult::OK, more: false });
+    assert!(driver.machine.is_ready());
+}
+
+#[test]
+fn a_stream_of_which_nothing_came_is_asked_for() {
+    let packets = server::PACKETS as u32;
+    let (mut driver, incarnation) = playing(packets - 2);
+    driver.hear(&server::end(0, incarnation));
+    driver.wait().unwrap();
+    assert_eq!(take_asked(&mut driver), [[0, 1]]);
+    driver.datagram(&numbered(packets - 1, incarnation, 1));
+    driver.datagram(&numbered(packets - 2, incarnation, 0));
+    let events = driver.take_events();
+    assert!(matches!(events[..], [Event::Packet(_), Event::Packet(_), Event::Ended { .. }]), "{events:?}");
+}
+
+#[test]
+fn the_last_packets_that_never_come_end_the_stream_early() {
+    let packets = server::PACKETS as u32;
+    let (mut driver, incarnation) = playing(packets - 3);
+    driver.datagram(&numbered(packets - 3, incarnation, 0));
+    driver.hear(&server::end(0, incarnation));
+    let begun = driver.now;
+    let mut asked = Vec::new();
+    while driver.machine.is_streaming() {
+        driver.wait().unwrap();
+        asked.extend(take_asked(&mut driver));
+    }
+    assert_eq!((asked, driver.now - begun), (vec![vec![1, 2]; 3], seconds(1)));
+    let events = driver.take_events();
+    assert!(matches!(events[..], [Event::Packet(_), Event::Ended { reason: Hresult::OK, more: false }]), "{events:?}");
+}
+
+#[test]
+fn no_more_than_the_numbers_tell_apart_are_asked_for_at_the_end() {
+    let (mut driver, incarnation) = playing(0);
+    driver.datagram(&numbered(0, incarnation, 0));
+    driver.hear(&server::end(0, incarnation));
+    driver.wait().unwrap();
+    assert_eq!(take_asked(&mut driver).concat(), (1..=255).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_server_that_fails_or_does_not_count_is_asked_for_nothing_at_the_end() {
+    let (mut driver, incarnation) = playing(0);
+    driver.datagram(&numbered(0, incarnation, 0));
+    driver.hear(&server::end(0x8000_FFFF, incarnation));
+    driver.wait().unwrap();
+    assert!(driver.datagrams.is_empty() && driver.machine.is_ready());
+    let (mut driver, incarnation) = playing(0);
+    (0..3).for_each(|location| driver.datagram(&data(location, incarnation, 0, &server::payload(location))));
+    driver.hear(&server::end(0, incarnation));
+    driver.wait().unwrap();
+    assert!(driver.datagrams.is_empty() && driver.machine.is_ready());
 }
 
 #[test]

@@ -133,6 +133,12 @@ fn a_redirect_ends_the_session() {
     driver.hear(&[server::connected(), server::funnel(), server::redirect("mms://other/ü.asf")].concat());
     assert_eq!(driver.take_events(), [Event::Redirected("mms://other/ü.asf".to_owned())]);
     assert!(driver.closed);
+    for proxy in ["mms://proxy.test:1755/", ""] {
+        let mut driver = Driver::new(config());
+        driver.hear(&[server::connected(), server::funnel(), server::redirect_of(2, proxy)].concat());
+        assert_eq!(driver.take_events(), [Event::UseProxy(proxy.to_owned())]);
+        assert!(driver.closed);
+    }
 }
 
 fn asked(package: &str) -> Driver {

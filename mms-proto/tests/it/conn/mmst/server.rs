@@ -138,9 +138,14 @@ pub(crate) fn change(header_size: u32) -> Vec<u8> {
 }
 
 pub(crate) fn redirect(url: &str) -> Vec<u8> {
+    redirect_of(1, url)
+}
+
+/// `redirect_type`: 1 to another place, 2 to a proxy.
+pub(crate) fn redirect_of(redirect_type: u16, url: &str) -> Vec<u8> {
     let mut url = utf16(url);
     let mut body = words(&[0]);
-    body.extend(1_u16.to_le_bytes());
+    body.extend(redirect_type.to_le_bytes());
     body.extend((url.len() as u16).to_le_bytes());
     body.append(&mut url);
     message(REDIRECT, &body)
