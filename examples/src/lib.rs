@@ -121,8 +121,10 @@ pub enum SchemeError {
     /// The password in the environment cannot be sent.
     #[error("the password in {PASSWORD_VARIABLE} cannot be sent: {0}")]
     Password(#[from] InvalidArg),
-    /// The password in the environment is no text, and media servers are sent text.
-    #[error("the password in {PASSWORD_VARIABLE} cannot be sent to a media server: it is not UTF-8")]
+    /// The password in the environment is no text of one line, and media servers are sent that.
+    #[error(
+        "the password in {PASSWORD_VARIABLE} cannot be sent to a media server: it is not UTF-8, or has a control character"
+    )]
     MediaPassword,
     /// One password, two servers: one of them would learn the password of the other.
     #[error("{PASSWORD_VARIABLE} would be sent to more than one server, {0} and {1}; run the command once for each")]
@@ -210,8 +212,9 @@ impl Schemes {
         let mut url = mms_proto::wire::Url::parse(url.split('#').next().unwrap_or(url))?;
         if let (Some(password), Some(_), None) = (&self.password, url.user(), url.password()) {
             let password = std::str::from_utf8(password.expose()).map_err(|_| SchemeError::MediaPassword)?;
+            let password = mms_proto::wire::Secret::new(password).map_err(|_| SchemeError::MediaPassword)?;
             self.state.lock().unwrap_or_else(PoisonError::into_inner).give_password_to(url.authority())?;
-            url = mms::with_password(&url, password)?;
+            url = url.with_password(password);
         }
         let (name, media) = (url.name(), Media::new(url, &self.media));
         Ok(Remote { source: Box::new(media.clone()), name, media: Some(media), ftp: None })

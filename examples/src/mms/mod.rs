@@ -41,8 +41,8 @@ use mms_proto::asf::Padding;
 use mms_proto::client::{Client, Config, Fidelity, Presentation, Streams, Transport};
 use mms_proto::conn::Thinning;
 use mms_proto::source::MmsSource;
-use mms_proto::wire::{Scheme, Url, UrlError};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use mms_proto::wire::{Scheme, Url};
+use percent_encoding::percent_decode_str;
 use segfetch::source::{
     ErrorClass, HostKey, OpenRequest, Phase, RangeReader, RangeSource, Sameness, SourceContext, SourceError,
     SourceInfo, Validator,
@@ -96,13 +96,6 @@ fn is_mark(parameter: &str) -> bool {
     parameter.split_once('=').is_some_and(|(key, value)| {
         key.eq_ignore_ascii_case("MSWMExt") && value.trim_start_matches('.').eq_ignore_ascii_case("asf")
     })
-}
-
-/// The same URL with a password for the user that it names.
-pub(crate) fn with_password(url: &Url, password: &str) -> Result<Url, UrlError> {
-    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let (scheme, user) = (url.scheme().name(), encoded(url.user().unwrap_or_default()));
-    Url::parse(&format!("{scheme}://{user}:{}@{}{}", encoded(password), url.authority(), url.target()))
 }
 
 impl Media {
@@ -273,6 +266,8 @@ impl RangeSource for Media {
 
 #[cfg(test)]
 mod tests {
+    use mms_proto::wire::Secret;
+
     use super::*;
 
     #[test]
@@ -296,11 +291,9 @@ mod tests {
     }
 
     #[test]
-    fn a_password_reaches_the_url_and_no_text() {
+    fn a_password_is_in_no_text() {
         let url = Url::parse("mms://a%40b@h:99/d/f?x=1").unwrap();
-        let with = with_password(&url, "p@ss/w:\u{f6}rd%20").unwrap();
-        assert_eq!(with.password().unwrap().expose(), "p@ss/w:\u{f6}rd%20");
-        assert_eq!((with.user(), with.authority(), with.target()), (url.user(), url.authority(), url.target()));
+        let with = url.with_password(Secret::new("p@ss/w:\u{f6}rd%20").unwrap());
         let media = Media::new(with, &Options::default());
         let text = format!("{media:?} {}", media.label());
         assert!(!text.contains("w:\u{f6}rd") && !text.contains("p%40ss"), "{text}");
