@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use mms_proto::client::{Client, Config, Transport};
-use mms_proto::testing::{Asked, AtEnd, Fault, Film, Habits, Server, Step, When};
+use mms_proto::testing::{Asked, AtEnd, Fault, Film, Habits, Incarnations, Server, Step, When};
 
 use tokio::net::UdpSocket;
 
@@ -156,4 +156,21 @@ async fn a_server_that_sends_no_packets_over_tcp_says_so() {
     assert!(error.to_string().contains("no transport agreed on"), "{error}");
     server.fault(When::Always, Fault::Refused(Step::ConnectFunnel, 0xC00D_000C));
     assert!(client(&server, "mmsu").open().await.is_err(), "asked for both, and refused both");
+}
+
+/// The word that a stream begins and its first datagram may both be there when somebody looks: the word was sent first. Whoever takes the
+/// datagram first cannot believe its stamp, and loses it.
+///
+/// Observed: WTVMMS, which stamps all packets alike
+#[tokio::test]
+async fn a_stream_begins_with_what_is_said_of_it() {
+    let habits = Habits::default().incarnations(Incarnations::Fixed(4)).resends(false);
+    let server = Server::builder().film(PATH, film()).habits(habits).start().unwrap();
+    for round in 1..=20 {
+        let mut session = client(&server, "mmsu").open().await.unwrap();
+        session.play(0).await.unwrap();
+        assert_eq!(session.read().await.unwrap().expect("a packet").location, 0, "round {round}");
+        assert_eq!(server.counters().plays, round, "it was asked for once");
+    }
+    server.shutdown().await;
 }
