@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use segfetch::source::conformance::MemorySource;
+use segfetch::source::{Pace, SourceInfo};
 use segfetch::{Connections, Download, DownloadError, Job, Stage};
 use tokio::task::yield_now;
 use tokio::time::{Instant, advance};
@@ -87,6 +88,28 @@ async fn a_tarpit_that_has_caught_the_only_connection_there_may_be_shows_in_the_
     let result = job.join().await;
     let delivered = source.counters().delivered;
     assert!(matches!(result, Err(DownloadError::Cancelled { durable }) if durable == delivered), "{result:?}");
+}
+
+/// A server that sends at the pace of the media: what is left divided by what comes, from the first seconds on.
+#[tokio::test(start_paused = true)]
+async fn the_time_left_of_a_paced_download_is_that_of_all_its_streams_together() {
+    const PACE: u64 = 64 << 10;
+    for n in [1, 4, 8] {
+        let world = World::new();
+        let paced = |info: SourceInfo| info.with_pace(Pace::RealTime { bytes_per_second: PACE });
+        let source = MemorySource::new(MIB * 16).with_pace(TokioClock::start(), PACE).with_info(paced);
+        let job = with_memory(&world, MANY * MIB).start(download(&source, n));
+        let progress = job.progress();
+        let all = MIB * 16 / PACE / u64::from(n);
+        for second in [all / 4, all / 2, all * 3 / 4] {
+            pass(&job, Duration::from_secs(all / 4)).await;
+            let left = progress.borrow().time_left().expect("it is known").as_secs_f64();
+            let truth = (all - second) as f64;
+            assert!((left - truth).abs() <= truth / 5.0 + 1.0, "{n} streams, after {second} of {all} s: {left} s");
+        }
+        job.cancel();
+        let _ = job.join().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
