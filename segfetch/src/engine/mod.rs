@@ -30,6 +30,7 @@ pub use error::DownloadError;
 pub(crate) use error::chain;
 pub(crate) use front::{Front, Outcome};
 pub use job::Job;
+pub(crate) use options::bearable_silence;
 pub use options::{Connections, Download, IfExists, OnChange, Order};
 pub use progress::{Event, Events, Integrity, Progress, Report, Stage, WorkerProgress};
 pub(crate) use rate::RateLimit;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use segfetch_source::{Digest, RangeSource};
+use segfetch_source::{Access, Digest, RangeSource};
 
 use crate::checkpoint::{OnDamage, Verify};
 
@@ -206,5 +206,13 @@ impl Download {
     pub fn keep_modified(mut self, keep: bool) -> Self {
         self.keep_modified = keep;
         self
+    }
+}
+
+/// How long a stream may bring nothing. One that exists only once cannot be replaced, and its source has the time to mend it.
+pub(crate) fn bearable_silence(access: Access, silence: Duration, patience: Duration) -> Duration {
+    match access {
+        Access::Sequential => silence.saturating_add(patience),
+        _ => silence,
     }
 }

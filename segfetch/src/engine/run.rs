@@ -15,7 +15,7 @@ use super::finishing::is_copy;
 use super::front::Front;
 use super::hosts::Seat;
 use super::lane::Shared;
-use super::options::{Connections, Download, IfExists, OnChange, Order};
+use super::options::{Connections, Download, IfExists, OnChange, Order, bearable_silence};
 use super::progress::{Event, Progress, Report, Stage};
 use super::rate::RateLimit;
 use super::{Inner, random, verify};
@@ -285,11 +285,7 @@ impl Run<'_> {
             buffers: self.cx.engine.buffers.clone(),
             job_rate: Arc::clone(&self.cx.rate),
             engine_rate: Arc::clone(&self.cx.engine.rate),
-            // What exists only once cannot be replaced: its source has the time to mend it.
-            silence: match info.access {
-                Access::Sequential => download.silence.saturating_add(download.patience),
-                _ => download.silence,
-            },
+            silence: bearable_silence(info.access, download.silence, download.patience),
         });
         let mut config = Config::new(store.identity().extent.or(info.extent.known()));
         config.access = if self.ranges_lie { Access::FromStartOnly } else { info.access };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use segfetch_source::{Access, RangeSource, SourceContext, SourceError, SourceInfo, Strength, Validator};
+use segfetch_source::{RangeSource, SourceContext, SourceError, SourceInfo, Strength, Validator};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -14,7 +14,7 @@ use super::super::ReadError;
 use super::super::retry::Retry;
 use super::super::source;
 use super::window::{Segment, Window};
-use crate::engine::{Event, RateLimit, WorkerProgress, chain};
+use crate::engine::{Event, RateLimit, WorkerProgress, bearable_silence, chain};
 
 /// How long a lane rests that the server has no place for, if the server does not say.
 const REST: Duration = Duration::from_secs(30);
@@ -105,16 +105,6 @@ impl Drop for Carried {
 }
 
 impl Shared {
-    /// How long a stream may bring nothing. One that exists only once cannot be replaced.
-    pub(super) fn silence(&self) -> Duration {
-        match &self.state().info {
-            Some(info) if info.access == Access::Sequential => {
-                self.settings.silence.saturating_add(self.settings.patience)
-            }
-            _ => self.settings.silence,
-        }
-    }
-
     pub(super) fn new(source: Arc<dyn RangeSource>, settings: Settings, window: Window, lanes: usize) -> Self {
         let retry = Retry::new(settings.patience);
         let state = State {
@@ -146,6 +136,13 @@ impl Shared {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long a stream may bring nothing.
+    pub(super) fn silence(&self) -> Duration {
+        let Settings { silence, patience, .. } = self.settings;
+        let access = self.state().info.as_ref().map(|info| info.access);
+        access.map_or(silence, |access| bearable_silence(access, silence, patience))
     }
 
     pub(super) fn tell(&self, event: Event) {
