@@ -164,7 +164,7 @@ impl Session {
             if let Event::Header(header) = self.event().await? {
                 self.changed(&header)?;
                 if !self.link.is_streaming() {
-                    self.play(0).await.map_err(unasked)?;
+                    self.play(0).await.map_err(not_begun)?;
                 }
                 return Ok(Some(Arc::clone(&self.presentation)));
             }
@@ -323,7 +323,7 @@ impl Session {
 }
 
 /// Why what follows does not begin.
-fn unasked(error: OpenError) -> ReadError {
+fn not_begun(error: OpenError) -> ReadError {
     match error {
         OpenError::Connection(error) => error.into(),
         OpenError::Refused(Refusal::Mms { reason, .. }) => ReadError::Ended(reason),

@@ -47,10 +47,15 @@ impl Context<'_> {
         }
     }
 
-    /// A packet that belongs to nothing, or no longer.
+    /// A packet that belongs to nothing, or no longer. As a datagram it is no reason to give up: anybody can send those.
+    pub(super) fn pass_over(&mut self, header: &DataHeader) {
+        *self.stale = self.stale.saturating_add(header.packet_size.into());
+    }
+
+    /// The same on the connection, where a server that goes on with it wastes it.
     pub(super) fn drop_stale(&mut self, header: &DataHeader) -> Result<(), Error> {
         let max = self.config.limits.stale;
-        *self.stale = self.stale.saturating_add(u64::from(header.packet_size));
+        self.pass_over(header);
         if *self.stale > max {
             return Err(Error::Limit { what: "bytes of packets that were not asked for", max });
         }

@@ -233,8 +233,7 @@ impl Session {
                 playing.hold(packet);
                 self.pump(cx);
             } else if !packet.header.is_packet_pair() {
-                // No reason to give up: anybody can send these.
-                *cx.stale = cx.stale.saturating_add(packet.header.packet_size.into());
+                cx.pass_over(&packet.header);
             }
         }
         State::Session(self)
