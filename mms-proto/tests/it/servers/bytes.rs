@@ -1,6 +1,6 @@
 //! A client that speaks MMST in bytes written here.
 
-use mms_proto::testing::Server;
+use mms_proto::testing::{Film, Habits, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -16,6 +16,22 @@ pub(super) enum Got {
 }
 
 pub(super) struct Wire(TcpStream);
+
+pub(super) fn film() -> Film {
+    Film::generated(12, 3)
+}
+
+/// A server that has the film as `/clip.asf`.
+pub(super) fn server(habits: Habits) -> Server {
+    Server::builder().film("/clip.asf", film()).habits(habits).start().unwrap()
+}
+
+/// The film is open.
+pub(super) async fn opened(server: &Server) -> Wire {
+    let mut wire = Wire::connect(server).await;
+    assert_eq!(wire.open().await, [(1, 0), (2, 0), (6, 0)]);
+    wire
+}
 
 pub(super) fn wide(text: &str) -> Vec<u8> {
     text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()

@@ -1,6 +1,6 @@
 //! Habits and faults on MMST.
 
-use mms_proto::testing::{Fault, Film, Habits, Incarnations, Padding, PaddingField, Seek, Server, Step, When};
+use mms_proto::testing::{Fault, Film, Habits, Incarnations, Padding, PaddingField, Seek, Server, When};
 
 use super::bytes::{Got, Wire, locations};
 
@@ -150,14 +150,6 @@ async fn faults_of_a_play_come_after_as_many_packets_as_they_say() {
     let all = played(&server, 0).await;
     assert_eq!((locations(&all).len(), all.last()), (3, Some(&Got::End)));
     assert_eq!(locations(&played(&server, 0).await).len(), 12);
-}
-
-#[tokio::test]
-async fn a_refused_step_carries_the_code() {
-    let server = server(Habits::default());
-    server.fault(When::Always, Fault::Refused(Step::OpenFile, 0x8007_0005));
-    let mut wire = Wire::connect(&server).await;
-    assert_eq!(wire.open().await.last(), Some(&(6, 0x8007_0005)));
 }
 
 /// What libmms does for a seek.

@@ -2,26 +2,12 @@
 
 use std::time::Duration;
 
-use mms_proto::testing::{AtEnd, ChunkCount, Film, Habits, Marks, Server};
+use mms_proto::testing::{AtEnd, ChunkCount, Habits, Marks};
 use tokio::time::Instant;
 
-use super::bytes::{Got, Wire, wide, word, words};
+use super::bytes::{Got, Wire, film, opened, server, wide, word, words};
 
 const PING: (u16, u32) = (0x1B, 0);
-
-fn film() -> Film {
-    Film::generated(12, 3)
-}
-
-fn server(habits: Habits) -> Server {
-    Server::builder().film("/clip.asf", film()).habits(habits).start().unwrap()
-}
-
-async fn opened(server: &Server) -> Wire {
-    let mut wire = Wire::connect(server).await;
-    assert_eq!(wire.open().await, [(1, 0), (2, 0), (6, 0)]);
-    wire
-}
 
 #[tokio::test]
 async fn the_version_is_the_one_that_was_set() {

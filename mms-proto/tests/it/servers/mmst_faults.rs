@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mms_proto::testing::{Auth, Fault, Film, Habits, Rate, Server, Step, When};
+use mms_proto::testing::{Auth, Fault, Habits, Rate, Server, Step, When};
 
-use super::bytes::{Got, Wire, locations, wide, word, words};
+use super::bytes::{Got, Wire, film, locations, server, wide, word, words};
 
 const DENIED: u32 = 0x8007_0005;
 const WRONG_STATE: u32 = 0xC00D_002B;
@@ -21,14 +21,6 @@ const STEPS: [(Step, u16, u16); 8] = [
     (Step::StartPlaying, 0x05, 0x05),
     (Step::StopPlaying, 0x1E, 0x1E),
 ];
-
-fn film() -> Film {
-    Film::generated(12, 3)
-}
-
-fn server() -> Server {
-    Server::builder().film("/clip.asf", film()).start().unwrap()
-}
 
 async fn ask(wire: &mut Wire, step: Step) {
     match step {
@@ -68,7 +60,7 @@ async fn asked(server: &Server, step: Step) -> Wire {
 #[tokio::test]
 async fn at_every_step_nothing_may_come() {
     for (step, ..) in STEPS {
-        let server = server();
+        let server = server(Habits::default());
         server.fault(When::Nth(1), Fault::Silence(step));
         let mut wire = asked(&server, step).await;
         wire.nothing_comes().await;
@@ -78,7 +70,7 @@ async fn at_every_step_nothing_may_come() {
 #[tokio::test]
 async fn at_every_step_the_connection_may_close() {
     for (step, ..) in STEPS {
-        let server = server();
+        let server = server(Habits::default());
         server.fault(When::Nth(1), Fault::HangUp(step));
         assert_eq!(asked(&server, step).await.next().await, Got::End, "{step:?}");
     }
@@ -87,7 +79,7 @@ async fn at_every_step_the_connection_may_close() {
 #[tokio::test]
 async fn at_every_step_other_bytes_may_come() {
     for (step, ..) in STEPS {
-        let server = server();
+        let server = server(Habits::default());
         server.fault(When::Nth(1), Fault::Bytes(step, Bytes::from_static(b"something else")));
         let mut wire = asked(&server, step).await;
         assert_eq!(wire.exactly(14).await, b"something else", "{step:?}");
@@ -98,7 +90,7 @@ async fn at_every_step_other_bytes_may_come() {
 #[tokio::test]
 async fn at_every_step_a_refusal_has_its_code_and_nothing_follows() {
     for (step, _, kind) in STEPS {
-        let server = server();
+        let server = server(Habits::default());
         server.fault(When::Nth(1), Fault::Refused(step, 0xC00D_0BAD));
         let mut wire = asked(&server, step).await;
         assert_eq!(wire.result().await, (kind, 0xC00D_0BAD), "{step:?}");
@@ -113,7 +105,7 @@ async fn at_every_step_a_refusal_has_its_code_and_nothing_follows() {
 #[tokio::test]
 async fn at_every_step_a_code_that_is_no_failure_changes_nothing_else() {
     for (step, kind, _) in STEPS {
-        let server = server();
+        let server = server(Habits::default());
         server.fault(When::Nth(1), Fault::Refused(step, 1));
         let mut wire = asked(&server, step).await;
         assert_eq!(wire.result().await, (kind, 1), "{step:?}");
@@ -133,7 +125,7 @@ async fn at_every_step_a_code_that_is_no_failure_changes_nothing_else() {
 
 #[tokio::test]
 async fn what_is_refused_leaves_all_as_it_was() {
-    let server = server();
+    let server = server(Habits::default());
     server.fault(When::Nth(1), Fault::Stall { after: 2 });
     for step in [Step::OpenFile, Step::StreamSwitch] {
         server.fault(When::Nth(2), Fault::Refused(step, DENIED));
@@ -175,7 +167,7 @@ async fn a_play_goes_on_whose_stop_is_refused() {
 
 #[tokio::test]
 async fn the_media_of_a_play_may_not_come() {
-    let server = server();
+    let server = server(Habits::default());
     server.fault(When::Nth(1), Fault::Silence(Step::Media));
     let mut wire = asked(&server, Step::StartPlaying).await;
     assert_eq!(wire.result().await, (0x05, 0));
@@ -192,7 +184,7 @@ async fn other_bytes_may_come_before_the_media_or_between_packets_once() {
     for (fault, place) in
         [(Fault::Bytes(Step::Media, strange.clone()), 0), (Fault::Between { after: 4, bytes: strange.clone() }, 4)]
     {
-        let server = server();
+        let server = server(Habits::default());
         server.fault(When::Nth(1), fault);
         let mut wire = asked(&server, Step::StartPlaying).await;
         assert_eq!(wire.result().await, (0x05, 0));
@@ -212,7 +204,7 @@ async fn other_bytes_may_come_before_the_media_or_between_packets_once() {
 
 #[tokio::test]
 async fn a_client_is_sent_elsewhere() {
-    let server = server();
+    let server = server(Habits::default());
     server.fault(When::Nth(1), Fault::Redirect("mms://elsewhere.example/a".to_owned()));
     let mut wire = asked(&server, Step::OpenFile).await;
     let (kind, body) = wire.control().await;

@@ -5,20 +5,11 @@ use std::time::Duration;
 use mms_proto::testing::{AtEnd, Fault, Film, Habits, Incarnations, Rate, Seek, Server, Stream, When};
 use tokio::time::Instant;
 
-use super::bytes::{Got, Wire, locations, word};
-
-fn film() -> Film {
-    Film::generated(12, 3)
-}
-
-fn server(habits: Habits) -> Server {
-    Server::builder().film("/clip.asf", film()).habits(habits).start().unwrap()
-}
+use super::bytes::{Got, Wire, film, locations, opened, server, word};
 
 /// The file is open, and both streams are chosen.
 async fn ready(server: &Server) -> Wire {
-    let mut wire = Wire::connect(server).await;
-    assert_eq!(wire.open().await, [(1, 0), (2, 0), (6, 0)]);
+    let mut wire = opened(server).await;
     choose(&mut wire).await;
     wire
 }
