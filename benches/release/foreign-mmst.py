@@ -10,14 +10,13 @@ Needs cargo build --release -p segfetch-cli, node, ffmpeg.
 """
 import json
 import os
-import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-from lab import SEGFETCH, markdown
+from lab import SEGFETCH, free_port, markdown
 
 # WTVMMS asks its caller for little more than where the files are.
 CALLER = r"""
@@ -29,12 +28,6 @@ const service = { servicevault_dir: '.', udp_port: +port, ...JSON.parse(options)
 const config = { config: { ServiceVaults: [vault] }, services: { mms: service } };
 new Server(config, 'mms', shared, () => {}, net).listen(+port, '127.0.0.1').on('listening', () => console.log('ready'));
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def packets_end(film):

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 from lab import SEGFETCH, Mms
 
@@ -36,7 +37,7 @@ def main():
             if not line:
                 sys.exit("tshark captures nothing")
         while not os.path.exists(capture) or not os.path.getsize(capture):
-            pass
+            time.sleep(0.01)
         status = subprocess.run([SEGFETCH, "-q", "-n", "4", "-o", out, server.url()], timeout=120).returncode
         shark.terminate()
         shark.wait()
